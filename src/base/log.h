@@ -1,0 +1,36 @@
+#pragma once
+// The server's log, by level. Formatting and sinks live in log.cc so that no header drags spdlog in.
+// Safe from any thread; not for hot paths.
+
+#include <string_view>
+
+#include <fmt/core.h>
+
+namespace moonshard::base {
+
+enum class LogLevel { kDebug, kInfo, kWarning, kError };
+
+// `file` empty: stdout. Call once before threads start.
+void InitLog(LogLevel level, std::string_view file);
+void SetLogLevel(LogLevel level);
+bool LogEnabled(LogLevel level);
+void LogLine(LogLevel level, std::string_view line);
+
+template <typename... Args>
+void Log(LogLevel level, fmt::format_string<Args...> format, Args&&... args) {
+  if (LogEnabled(level)) LogLine(level, fmt::format(format, std::forward<Args>(args)...));
+}
+template <typename... Args>
+void LogInfo(fmt::format_string<Args...> format, Args&&... args) {
+  Log(LogLevel::kInfo, format, std::forward<Args>(args)...);
+}
+template <typename... Args>
+void LogWarning(fmt::format_string<Args...> format, Args&&... args) {
+  Log(LogLevel::kWarning, format, std::forward<Args>(args)...);
+}
+template <typename... Args>
+void LogError(fmt::format_string<Args...> format, Args&&... args) {
+  Log(LogLevel::kError, format, std::forward<Args>(args)...);
+}
+
+}  // namespace moonshard::base
