@@ -1,0 +1,62 @@
+#include "command/batch.h"
+
+namespace moonshard::command {
+
+namespace {
+// A batch that carried something large does not keep that memory in the pool.
+constexpr size_t kKeptBytes = 64 * 1024;
+
+void ClearKept(base::Buffer& buffer) {
+  if (buffer.capacity() > kKeptBytes) {
+    buffer.Free();
+  } else {
+    buffer.Clear();
+  }
+}
+
+template <typename T>
+void ClearKept(std::vector<T>& values) {
+  if (values.capacity() * sizeof(T) > kKeptBytes) {
+    std::vector<T>().swap(values);
+  } else {
+    values.clear();
+  }
+}
+}  // namespace
+
+void Part::Clear() {
+  items.clear();
+  ClearKept(keys);
+  ClearKept(key_ends);
+  ClearKept(locks);
+  ClearKept(arena);
+  whole_shard = false;
+  position = Lsn();
+  next_item = next_piece = taken_bytes = 0;
+}
+
+void Batch::Clear() {
+  client = nullptr;
+  ClearKept(args);
+  calls.clear();
+  ClearKept(keys);
+  error_texts.clear();
+  ClearKept(bytes);
+  ClearKept(body_reply);
+  ClearKept(scratch_positions);
+  end = BatchEnd::kNeedMore;
+  consumed = 0;
+  remote = barrier = answered = transaction_open = false;
+  ClearParts();
+}
+
+void Batch::ClearParts() {
+  for (size_t i = 0; i < part_count; ++i) {
+    part_of_shard[parts[i]->shard.value()] = 0;
+    parts[i]->Clear();
+  }
+  part_count = 0;
+  parts_away = 0;
+}
+
+}  // namespace moonshard::command

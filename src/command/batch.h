@@ -1,0 +1,127 @@
+#pragma once
+// A run of framed commands of one client, and its shares on the shards it touches.
+//
+// A batch that stays on its home shard uses only `args`, `calls` and `keys` and writes its replies straight into the
+// client's output. One that hops (or meets a lock) gets a Part per shard: the target executes the part's items in order
+// into the part's arena and the home shard stitches the pieces together in the order of the calls. While a part is
+// away, its memory and the batch's arguments belong to the target (it only reads the latter).
+//
+// Batches come from the engine's pool and keep their capacity, so a steady load allocates nothing.
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/buffer.h"
+#include "command/context.h"
+#include "command/gate.h"
+#include "resp/parser.h"
+#include "shard/message.h"
+#include "tx/transaction.h"
+
+namespace moonshard::command {
+
+class Client;
+class Engine;
+
+// Design section 5; more gives no further gain from prefetching and holds replies back longer.
+inline constexpr size_t kBatchCommandsMax = 32;
+
+// Why a call is answered without its handler.
+enum class CallError : uint8_t { kNone, kStatic, kText };
+
+struct Call {
+  const Command* command = nullptr;  // null: unknown command
+  uint32_t arg_begin = 0;
+  uint32_t arg_count = 0;
+  uint32_t key_begin = 0;
+  uint32_t key_count = 0;
+  ShardId shard;         // owner of all keys, if `spread` is false
+  bool spread = false;   // keys on several shards, or on all of them
+  CallError error = CallError::kNone;
+  const base::StaticError* static_error = nullptr;
+  uint32_t text_error = 0;  // index into Batch::error_texts
+};
+
+// One call's share on one shard.
+struct Item {
+  uint32_t call;
+  uint32_t key_begin;  // into Part::keys
+  uint32_t key_count;
+  size_t reply_end = 0;      // of this item in the arena
+  uint32_t piece_begin = 0;  // into Part::key_ends, for Merge::kPerKey
+  int64_t sum = 0;
+  base::Status status;
+};
+
+struct Batch;
+
+struct Part {
+  Batch* batch = nullptr;
+  ShardId shard;
+  std::vector<Item> items;
+  std::vector<KeyRef> keys;
+  std::vector<size_t> key_ends;
+  std::vector<tx::KeyLock> locks;
+  base::Buffer arena;
+  tx::Part local;  // when it has to wait for a lock on its shard
+  shard::Outgoing message;
+  bool whole_shard = false;
+  tx::LockMode whole_mode = tx::LockMode::kShared;
+  Lsn position;  // highest position the replies depend on
+
+  // The merge's place: the next item, its next piece, and the arena's bytes already taken.
+  size_t next_item = 0;
+  size_t next_piece = 0;
+  size_t taken_bytes = 0;
+
+  void Clear();
+};
+
+enum class BatchEnd : uint8_t { kNeedMore, kFull, kBarrier, kProtocolError };
+
+struct Batch {
+  Engine* engine = nullptr;
+  Client* client = nullptr;  // null once the client is gone; the batch then finishes for nobody
+
+  resp::ArgVector args;
+  std::vector<Call> calls;
+  std::vector<KeyRef> keys;
+  std::vector<std::string> error_texts;
+  base::Buffer bytes;  // the commands' bytes, once they must outlive the receive buffer
+  BatchEnd end = BatchEnd::kNeedMore;
+  size_t consumed = 0;
+  bool remote = false;   // some key lies on another shard, or some call is spread
+  // The last call runs alone, after the others have answered.
+  bool barrier = false;
+
+  // ---- while it is away
+  DbIndex db;
+  resp::Protocol protocol = resp::Protocol::kResp2;
+  TimeMs now_ms = 0;
+  size_t stage_begin = 0;
+  size_t stage_end = 0;
+  std::vector<std::unique_ptr<Part>> parts;  // the first part_count are in use
+  std::vector<uint16_t> part_of_shard;       // shard -> index of its part + 1
+  std::vector<tx::Part> tx_parts;
+  size_t part_count = 0;
+  size_t parts_away = 0;
+  tx::Transaction transaction;
+  base::Buffer body_reply;
+  ReplyGate::Waiter gate_waiter;
+  std::vector<uint32_t> scratch_positions;
+  bool answered = false;          // the stage's replies are in the client's output
+  bool transaction_open = false;  // the manager still uses tx_parts and the locks
+  Batch* next_free = nullptr;
+
+  std::span<const std::string_view> ArgsOf(const Call& call) const {
+    return {args.data() + call.arg_begin, call.arg_count};
+  }
+  void Clear();
+  // Between the stages of one batch.
+  void ClearParts();
+};
+
+}  // namespace moonshard::command

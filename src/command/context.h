@@ -1,0 +1,76 @@
+#pragma once
+// What a handler sees of the command it runs. Made by the engine, one per run of commands; valid during the call (for
+// a body: until it ends).
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "base/status.h"
+#include "command/registry.h"
+#include "command/session.h"
+#include "db/keyspace.h"
+#include "resp/reply.h"
+
+namespace moonshard::command {
+
+struct ShardState;
+
+// A key argument, hashed and routed when the command was framed.
+struct KeyRef {
+  uint64_t hash;
+  uint32_t arg;
+  ShardId shard;
+};
+
+// Where a fan-out handler puts its share of the answer. In direct mode (one shard owns everything) per-key replies go
+// straight to the client's buffer; otherwise the ends of the pieces are kept for the merge.
+class FanReply {
+ public:
+  void Add(int64_t n) { sum_ += n; }
+  // After each key's reply, in the order of Context::keys (Merge::kPerKey).
+  void EndKey(size_t reply_size) {
+    if (key_ends_ != nullptr) key_ends_->push_back(reply_size);
+  }
+  void Fail(base::Status status) {
+    if (status_.ok()) status_ = std::move(status);
+  }
+
+  void Reset(std::vector<size_t>* key_ends) {
+    sum_ = 0;
+    status_ = {};
+    key_ends_ = key_ends;
+  }
+  int64_t sum() const { return sum_; }
+  const base::Status& status() const { return status_; }
+
+ private:
+  int64_t sum_ = 0;
+  base::Status status_;
+  std::vector<size_t>* key_ends_ = nullptr;
+};
+
+struct Context {
+  Context(ShardState& state, base::Buffer& out, resp::Protocol protocol) : reply(out, protocol), shard(state) {}
+
+  const Command* command = nullptr;
+  std::span<const std::string_view> args;  // args[0] is the command's name
+  std::span<const KeyRef> keys;            // this shard's keys (a body: all keys)
+  resp::Reply reply;
+  ShardState& shard;
+  db::Database* db = nullptr;
+  Session* session = nullptr;  // null away from the client's home shard
+  FanReply fan;                // fan-out handlers only
+  // Set by a body that changed something, so that its transaction is committed rather than abandoned.
+  bool wrote = false;
+
+  const CommandRow& row() const { return *command->row; }
+  std::string_view arg(size_t i) const { return args[i]; }
+  db::Key key(size_t i = 0) const { return {args[keys[i].arg], keys[i].hash}; }
+  Outcome Fail(const base::Status& status) {
+    reply.Error(status);
+    return Outcome::kDone;
+  }
+};
+
+}  // namespace moonshard::command

@@ -1,0 +1,127 @@
+#pragma once
+// The one pipeline (design section 1, rule 2), one per shard:
+//
+//   Frame    parse -> look up the row -> gates -> find, hash and route the keys, prefetching their segments
+//   Run      everything here and unlocked: execute in order, straight into the client's output; otherwise
+//            Launch: one Part per shard, one message each; calls that span shards make the stage one transaction
+//   Merge    the parts' pieces, in the order of the calls, into the client's output; next stage or done
+//
+// A stage is the run of calls before a barrier (a call that must find all earlier ones answered), or the barrier alone.
+// Owned by one shard.
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "command/batch.h"
+#include "command/gate.h"
+#include "command/shard_state.h"
+#include "resp/parser.h"
+#include "shard/task.h"
+
+namespace moonshard::command {
+
+// A client as the engine sees it; implemented by the connection.
+class Client {
+ public:
+  Session session;
+  // Replies that may leave.
+  base::Buffer out;
+  // Commands per batch; the engine lowers it while replies are large, which bounds what one batch can pile up.
+  uint32_t batch_limit = kBatchCommandsMax;
+
+  // A launched batch has answered: its replies are in `out`, and the client may run the next one.
+  virtual void OnBatchAnswered() = 0;
+
+ protected:
+  ~Client() = default;
+};
+
+// While one batch's replies are larger than this, the client's next batches are shorter.
+inline constexpr size_t kBatchReplyBytes = 1 << 20;
+
+enum class RunResult : uint8_t { kAnswered, kLaunched };
+
+class Engine {
+ public:
+  Engine(ShardState& state, const Registry& registry);
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+  ~Engine();
+
+  // An empty batch from the pool. Goes back through Release, or by itself once a launched batch is finished.
+  Batch* Take();
+  void Release(Batch* batch);
+
+  // Cuts commands off the front of `input` into the batch. `batch.consumed` bytes are done with once the batch has
+  // answered; `batch.end` says why framing stopped.
+  void Frame(Batch& batch, Client& client, resp::CommandParser& parser, std::span<char> input);
+
+  // Runs a framed batch. kAnswered: its replies are in client.out and the batch is still the caller's. kLaunched: the
+  // engine keeps the batch and will call OnBatchAnswered; the framed bytes have been copied, so the input may go.
+  RunResult Run(Batch* batch, Client& client, std::span<const char> input);
+
+  // The client goes while its batch is away; the batch finishes for nobody.
+  static void Abandon(Batch* batch) { batch->client = nullptr; }
+  // Null: always open.
+  void set_gate(ReplyGate* gate) { gate_ = gate; }
+
+  // Which shard owns a key. Keys with the same {tag} share a shard.
+  ShardId ShardOf(std::string_view key, uint64_t hash) const;
+  uint64_t HashKey(std::string_view key) const { return base::HashBytes(key, seed_); }
+  size_t batches_away() const { return away_count_; }
+  shard::TaskScope& tasks() { return tasks_; }
+
+ private:
+  // engine_frame.cc
+  void Prepare(Batch& batch, Client& client, Call& call);
+  void Gate(Batch& batch, const Session& session, Call& call, std::span<const std::string_view> args);
+  void RouteKeys(Batch& batch, Call& call, std::span<const std::string_view> args);
+  void RouteCursor(Call& call, std::span<const std::string_view> args);
+  void AddKey(Batch& batch, Call& call, std::string_view key, uint32_t arg);
+  void UnknownCommand(Batch& batch, Call& call, std::span<const std::string_view> args);
+  void FailText(Batch& batch, Call& call, std::string text);
+
+  // engine_run.cc
+  bool MayRunHere(const Batch& batch, const Session& session) const;
+  bool CallMayRun(const Call& call, std::span<const KeyRef> keys, DbIndex db) const;
+  void RunHere(Batch& batch, Client& client);
+  void Execute(Context& context, const Batch& batch, const Call& call);
+  static void ReplyFan(resp::Reply& reply, command::Merge merge, int64_t sum, const base::Status& status);
+  static void AdaptBatchLimit(Client& client, size_t reply_bytes, size_t call_count);
+  void ExecutePart(Part& part);
+  bool PartMayRun(const Part& part) const;
+  void BuildLocks(Part& part) const;
+
+  // engine_launch.cc
+  void Launch(Batch* batch, Client& client, std::span<const char> input);
+  void StartStage(Batch* batch);
+  void BuildParts(Batch& batch);
+  Part& PartFor(Batch& batch, ShardId shard);
+  void StartTransaction(Batch* batch);
+  void SendParts(Batch* batch);
+  void RunArrivedPart(Part& part);
+  void PartDone(Part& part);
+  void PartReturned(Part& part);
+  void StageRan(Batch* batch);
+  void Advance(Batch* batch);
+  shard::Task<void> RunBody(Batch* batch);
+  void FillTransaction(Batch& batch, tx::Kind kind);
+  void Merge(Batch& batch, base::Buffer& out);
+  void MergeSpread(Batch& batch, const Call& call, size_t call_idx, base::Buffer& out);
+  static void TakePiece(Part& part, size_t end, base::Buffer& out);
+
+  ShardState& state_;
+  const Registry& registry_;
+  const base::HashSeed seed_;
+  const ShardId home_;
+  const uint32_t shard_count_;
+  ReplyGate* gate_ = nullptr;  // null: always open
+  Batch* free_ = nullptr;
+  std::vector<std::unique_ptr<Batch>> batches_;
+  size_t away_count_ = 0;
+  shard::TaskScope tasks_;
+};
+
+}  // namespace moonshard::command

@@ -1,0 +1,158 @@
+// Framing: from bytes to calls with hashed, routed keys.
+
+#include <algorithm>
+#include <cstring>
+
+#include "command/engine.h"
+#include "command/errors.h"
+#include "command/scan_cursor.h"
+#include "command/server_control.h"
+
+namespace moonshard::command {
+
+void Engine::Frame(Batch& batch, Client& client, resp::CommandParser& parser, std::span<char> input) {
+  while (true) {
+    size_t begin = batch.args.size();
+    size_t consumed = 0;
+    auto outcome = parser.Next(input.subspan(batch.consumed), batch.args, &consumed);
+    batch.consumed += consumed;
+    if (outcome != resp::CommandParser::Outcome::kCommand) {
+      batch.end = outcome == resp::CommandParser::Outcome::kError ? BatchEnd::kProtocolError : BatchEnd::kNeedMore;
+      return;
+    }
+    Call& call = batch.calls.emplace_back();
+    call.arg_begin = static_cast<uint32_t>(begin);
+    call.arg_count = static_cast<uint32_t>(batch.args.size() - begin);
+    Prepare(batch, client, call);
+    if (batch.barrier) {
+      batch.end = BatchEnd::kBarrier;
+      return;
+    }
+    if (batch.calls.size() >= client.batch_limit) {
+      batch.end = BatchEnd::kFull;
+      return;
+    }
+  }
+}
+
+void Engine::Prepare(Batch& batch, Client& client, Call& call) {
+  std::span<const std::string_view> args = batch.ArgsOf(call);
+  call.shard = home_;
+  call.key_begin = static_cast<uint32_t>(batch.keys.size());
+  const Command* command = registry_.Find(args[0]);
+  if (command == nullptr) [[unlikely]] {
+    UnknownCommand(batch, call, args);
+    return;
+  }
+  call.command = command;
+  Gate(batch, client.session, call, args);
+  if (call.error != CallError::kNone) [[unlikely]] return;
+  command = call.command;  // a subcommand perhaps
+  if (command->single_key) [[likely]] {
+    AddKey(batch, call, args[1], 1);
+  } else {
+    RouteKeys(batch, call, args);
+    if (call.error != CallError::kNone) return;
+  }
+  const CommandRow& row = *command->row;
+  batch.remote |= call.spread || call.shard != home_;
+  if (row.is(kSession | kWakes) || (row.body != nullptr && (row.handler == nullptr || call.spread))) [[unlikely]] {
+    batch.barrier = true;
+  }
+}
+
+void Engine::Gate(Batch& batch, const Session& session, Call& call, std::span<const std::string_view> args) {
+  const Command* command = call.command;
+  auto fail = [&](const base::StaticError& error) {
+    call.error = CallError::kStatic;
+    call.static_error = &error;
+  };
+  if (!command->subcommands.empty() && args.size() > 1) {
+    const Command* sub = Registry::FindSubcommand(*command, args[1]);
+    if (sub == nullptr) {
+      FailText(batch, call, UnknownSubcommandText(args[1], command->row->name));
+      return;
+    }
+    call.command = command = sub;
+  }
+  const CommandRow& row = *command->row;
+  auto count = static_cast<int64_t>(args.size());
+  bool arity_ok = row.arity > 0 ? count == row.arity : count >= -row.arity;
+  if (!arity_ok || (row.handler == nullptr && row.body == nullptr)) [[unlikely]] {
+    FailText(batch, call, WrongArityText(command->full_name));
+    return;
+  }
+  if (!session.authenticated && !row.is(kNoAuth)) [[unlikely]] {
+    fail(kNoAuthError);
+    return;
+  }
+  if (row.is(kDenyOom)) {
+    uint64_t limit = state_.server->live().maxmemory.load(std::memory_order_relaxed);
+    if (limit != 0 && state_.server->used_memory().load(std::memory_order_relaxed) > limit) [[unlikely]] fail(kOomError);
+  }
+}
+
+void Engine::AddKey(Batch& batch, Call& call, std::string_view key, uint32_t arg) {
+  uint64_t hash = HashKey(key);
+  ShardId shard = home_;
+  if (shard_count_ > 1) {
+    shard = ShardOf(key, hash);
+    if (call.key_count == 0) {
+      call.shard = shard;
+    } else if (shard != call.shard) {
+      call.spread = true;
+    }
+  }
+  if (shard == home_) state_.keyspace->database(DbIndex(0)).PrefetchSegment(hash);
+  batch.keys.push_back({hash, arg, shard});
+  ++call.key_count;
+}
+
+void Engine::RouteKeys(Batch& batch, Call& call, std::span<const std::string_view> args) {
+  const CommandRow& row = *call.command->row;
+  if (row.route == Route::kAllShards) {
+    call.spread = shard_count_ > 1;
+    return;
+  }
+  if (row.route == Route::kCursor) {
+    RouteCursor(call, args);
+    return;
+  }
+  if (row.keys.empty()) return;
+  batch.scratch_positions.clear();
+  if (!FindKeys(row, args, batch.scratch_positions)) {
+    // The handler says what is wrong with the arguments, in the command's own words.
+    batch.scratch_positions.clear();
+  }
+  for (uint32_t position : batch.scratch_positions) AddKey(batch, call, args[position], position);
+}
+
+void Engine::RouteCursor(Call& call, std::span<const std::string_view> args) {
+  auto cursor = ScanCursor::Parse(args[1]);
+  // A cursor that no server of this size gave out ends the scan at once, on the home shard.
+  if (cursor && cursor->shard < shard_count_) call.shard = ShardId(static_cast<uint16_t>(cursor->shard));
+}
+
+ShardId Engine::ShardOf(std::string_view key, uint64_t hash) const {
+  uint64_t route = hash;
+  const void* open = std::memchr(key.data(), '{', key.size());
+  if (open != nullptr) [[unlikely]] {
+    std::string_view rest = key.substr(static_cast<size_t>(static_cast<const char*>(open) - key.data()) + 1);
+    size_t close = rest.find('}');
+    if (close != std::string_view::npos && close != 0) route = HashKey(rest.substr(0, close));
+  }
+  // Bits 16..31: the table uses the others (base/hash.h).
+  return ShardId(static_cast<uint16_t>(((route >> 16 & 0xFFFF) * shard_count_) >> 16));
+}
+
+void Engine::FailText(Batch& batch, Call& call, std::string text) {
+  call.error = CallError::kText;
+  call.text_error = static_cast<uint32_t>(batch.error_texts.size());
+  batch.error_texts.push_back(std::move(text));
+}
+
+void Engine::UnknownCommand(Batch& batch, Call& call, std::span<const std::string_view> args) {
+  FailText(batch, call, UnknownCommandText(args));
+}
+
+}  // namespace moonshard::command

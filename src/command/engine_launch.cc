@@ -1,0 +1,335 @@
+// Batches that wait: for other shards, for locks, for the log.
+
+#include <algorithm>
+#include <cstddef>
+#include <utility>
+
+#include "command/engine.h"
+
+namespace moonshard::command {
+
+namespace {
+// A handler of the form Merge::kNone can still be called with its keys on one foreign shard; a call spread over shards
+// without a merge needs its body.
+bool NeedsBody(const Call& call) {
+  if (call.error != CallError::kNone) return false;
+  const CommandRow& row = *call.command->row;
+  return row.handler == nullptr || (call.spread && row.body != nullptr);
+}
+}  // namespace
+
+void Engine::Launch(Batch* batch, Client& client, std::span<const char> input) {
+  ++away_count_;
+  batch->client = &client;
+  batch->bytes.Clear();
+  batch->bytes.Append({input.data(), batch->consumed});
+  const char* old_base = input.data();
+  const char* new_base = batch->bytes.data();
+  for (std::string_view& arg : batch->args) {
+    // An empty argument may point anywhere.
+    if (!arg.empty()) arg = {new_base + (arg.data() - old_base), arg.size()};
+  }
+  batch->stage_begin = 0;
+  batch->stage_end = batch->barrier ? batch->calls.size() - 1 : batch->calls.size();
+  if (batch->stage_end == 0) batch->stage_end = batch->calls.size();
+  StartStage(batch);
+}
+
+void Engine::StartStage(Batch* batch) {
+  if (batch->client != nullptr) {
+    batch->db = batch->client->session.db;
+    batch->protocol = batch->client->session.protocol;
+  }
+  batch->now_ms = state_.shard->now_ms();
+  batch->answered = false;
+  if (NeedsBody(batch->calls[batch->stage_begin])) {
+    tasks_.Spawn(RunBody(batch));
+    return;
+  }
+  BuildParts(*batch);
+  bool spread = std::any_of(batch->calls.begin() + static_cast<ptrdiff_t>(batch->stage_begin),
+                            batch->calls.begin() + static_cast<ptrdiff_t>(batch->stage_end),
+                            [](const Call& call) { return call.spread && call.error == CallError::kNone; });
+  if (spread) {
+    StartTransaction(batch);
+  } else {
+    SendParts(batch);
+  }
+}
+
+Part& Engine::PartFor(Batch& batch, ShardId shard) {
+  uint16_t& index = batch.part_of_shard[shard.value()];
+  if (index == 0) {
+    if (batch.part_count == batch.parts.size()) batch.parts.push_back(std::make_unique<Part>());
+    Part& part = *batch.parts[batch.part_count];
+    part.batch = &batch;
+    part.shard = shard;
+    index = static_cast<uint16_t>(++batch.part_count);
+  }
+  return *batch.parts[index - 1u];
+}
+
+void Engine::BuildParts(Batch& batch) {
+  auto add_item = [](Part& part, size_t call_idx) -> Item& {
+    Item& item = part.items.emplace_back();
+    item.call = static_cast<uint32_t>(call_idx);
+    item.key_begin = static_cast<uint32_t>(part.keys.size());
+    item.key_count = 0;
+    return item;
+  };
+  for (size_t i = batch.stage_begin; i < batch.stage_end; ++i) {
+    const Call& call = batch.calls[i];
+    std::span<const KeyRef> keys(batch.keys.data() + call.key_begin, call.key_count);
+    if (!call.spread || call.error != CallError::kNone) {
+      Part& part = PartFor(batch, call.error == CallError::kNone ? call.shard : home_);
+      Item& item = add_item(part, i);
+      part.keys.insert(part.keys.end(), keys.begin(), keys.end());
+      item.key_count = call.key_count;
+    } else if (call.command->row->route == Route::kAllShards) {
+      for (uint16_t shard = 0; shard < shard_count_; ++shard) add_item(PartFor(batch, ShardId(shard)), i);
+    } else {
+      for (const KeyRef& key : keys) {
+        Part& part = PartFor(batch, key.shard);
+        if (part.items.empty() || part.items.back().call != i) add_item(part, i);
+        part.keys.push_back(key);
+        ++part.items.back().key_count;
+      }
+    }
+  }
+}
+
+// ---- stages of single-shard calls: one message per shard, no common order
+
+void Engine::SendParts(Batch* batch) {
+  batch->parts_away = batch->part_count;
+  // Foreign parts first, so that they run while this shard works on its own. Nothing of the batch may be touched after
+  // the last part returned: it may be another client's by then.
+  Part* own = nullptr;
+  size_t part_count = batch->part_count;
+  for (size_t i = 0; i < part_count; ++i) {
+    Part& part = *batch->parts[i];
+    if (part.shard == home_) {
+      own = &part;
+      continue;
+    }
+    part.message.message.run = [](shard::Shard& here, const shard::Message& message) {
+      Part& arrived = *reinterpret_cast<Part*>(message.word[0]);
+      here.local<ShardState>().engine->RunArrivedPart(arrived);
+    };
+    part.message.message.word[0] = reinterpret_cast<uint64_t>(&part);
+    state_.shard->CountHop();
+    state_.shard->Send(part.shard, part.message);
+  }
+  if (own != nullptr) RunArrivedPart(*own);
+}
+
+void Engine::RunArrivedPart(Part& part) {
+  if (PartMayRun(part)) [[likely]] {
+    ExecutePart(part);
+    PartDone(part);
+    return;
+  }
+  BuildLocks(part);
+  part.local = tx::Part();
+  part.local.shard = home_;
+  part.local.locks = part.locks;
+  part.local.whole_shard = part.whole_shard;
+  part.local.whole_shard_mode = part.whole_mode;
+  part.local.user = &part;
+  part.local.run = [](tx::Part& due, shard::Shard& here) {
+    here.local<ShardState>().engine->ExecutePart(*static_cast<Part*>(due.user));
+  };
+  state_.tx->RunLocal(part.local, [](tx::Part& ran) {
+    Part& done = *static_cast<Part*>(ran.user);
+    shard::Shard::Current().local<ShardState>().engine->PartDone(done);
+  });
+}
+
+// On the part's shard: it ran, its batch wants to know.
+void Engine::PartDone(Part& part) {
+  Engine& home = *part.batch->engine;
+  if (&home == this) {
+    PartReturned(part);
+    return;
+  }
+  part.message.message.run = [](shard::Shard& here, const shard::Message& message) {
+    Part& returned = *reinterpret_cast<Part*>(message.word[0]);
+    here.local<ShardState>().engine->PartReturned(returned);
+  };
+  part.message.message.word[0] = reinterpret_cast<uint64_t>(&part);
+  state_.shard->Send(home.home_, part.message);
+}
+
+void Engine::PartReturned(Part& part) {
+  Batch* batch = part.batch;
+  if (--batch->parts_away == 0) StageRan(batch);
+}
+
+// ---- stages with calls that span shards: one transaction for the whole stage
+
+void Engine::StartTransaction(Batch* batch) {
+  FillTransaction(*batch, tx::Kind::kShort);
+  batch->transaction_open = true;
+  tx::Transaction& transaction = batch->transaction;
+  transaction.ready = [](tx::Transaction& ran) {
+    Batch* ready = static_cast<Batch*>(ran.user);
+    ready->engine->StageRan(ready);
+  };
+  transaction.done = [](tx::Transaction& ended) {
+    Batch* done = static_cast<Batch*>(ended.user);
+    done->transaction_open = false;
+    done->engine->Advance(done);
+  };
+  state_.tx->Start(transaction);
+}
+
+void Engine::FillTransaction(Batch& batch, tx::Kind kind) {
+  batch.tx_parts.clear();
+  batch.tx_parts.resize(batch.part_count);
+  for (size_t i = 0; i < batch.part_count; ++i) {
+    Part& part = *batch.parts[i];
+    BuildLocks(part);
+    tx::Part& share = batch.tx_parts[i];
+    share.shard = part.shard;
+    share.locks = part.locks;
+    share.whole_shard = part.whole_shard;
+    share.whole_shard_mode = part.whole_mode;
+    share.user = &part;
+    if (kind == tx::Kind::kShort) {
+      share.run = [](tx::Part& due, shard::Shard& here) {
+        here.local<ShardState>().engine->ExecutePart(*static_cast<Part*>(due.user));
+      };
+    }
+  }
+  bool writes = std::any_of(batch.calls.begin() + static_cast<ptrdiff_t>(batch.stage_begin),
+                            batch.calls.begin() + static_cast<ptrdiff_t>(batch.stage_end), [](const Call& call) {
+                              return call.error == CallError::kNone && call.command->row->is(kWrite);
+                            });
+  batch.transaction = tx::Transaction();
+  batch.transaction.kind = kind;
+  batch.transaction.access = writes ? tx::Access::kWrite : tx::Access::kReadOnly;
+  batch.transaction.parts = batch.tx_parts;
+  batch.transaction.user = &batch;
+}
+
+// ---- answers
+
+void Engine::StageRan(Batch* batch) {
+  if (gate_ != nullptr) {
+    batch->gate_waiter.user = batch;
+    batch->gate_waiter.open = [](ReplyGate::Waiter& waiter) {
+      auto* held = static_cast<Batch*>(waiter.user);
+      held->engine->StageRan(held);
+    };
+    for (size_t i = 0; i < batch->part_count; ++i) {
+      const Part& part = *batch->parts[i];
+      if (!gate_->OpenOrWait(part.shard, part.position, batch->gate_waiter)) return;
+    }
+  }
+  if (batch->client != nullptr) {
+    base::Buffer& out = batch->client->out;
+    size_t before = out.size();
+    Merge(*batch, out);
+    AdaptBatchLimit(*batch->client, out.size() - before, batch->stage_end - batch->stage_begin);
+  }
+  batch->answered = true;
+  Advance(batch);
+}
+
+// Called when the stage has answered and when its transaction's storage came back, in either order.
+void Engine::Advance(Batch* batch) {
+  if (!batch->answered) return;
+  bool more = batch->stage_end < batch->calls.size() && batch->client != nullptr;
+  if (batch->transaction_open) {
+    // The client need not wait for the storage, unless its next stage does.
+    if (!more && batch->client != nullptr) std::exchange(batch->client, nullptr)->OnBatchAnswered();
+    return;
+  }
+  if (more) {
+    batch->ClearParts();
+    batch->body_reply.Clear();
+    batch->stage_begin = batch->stage_end;
+    batch->stage_end = batch->calls.size();
+    StartStage(batch);
+    return;
+  }
+  --away_count_;
+  Client* client = batch->client;
+  Release(batch);
+  if (client != nullptr) client->OnBatchAnswered();
+}
+
+// ---- bodies
+
+shard::Task<void> Engine::RunBody(Batch* batch) {
+  const Call& call = batch->calls[batch->stage_begin];
+  const CommandRow& row = *call.command->row;
+  Context context(state_, batch->body_reply, batch->protocol);
+  context.command = call.command;
+  context.args = batch->ArgsOf(call);
+  context.keys = {batch->keys.data() + call.key_begin, call.key_count};
+  context.db = &state_.keyspace->database(batch->db);
+  context.session = batch->client != nullptr ? &batch->client->session : nullptr;
+  ++state_.stats.calls[call.command->index];
+  bool locked = call.key_count != 0;
+  if (locked) {
+    BuildParts(*batch);
+    FillTransaction(*batch, tx::Kind::kLong);
+    co_await state_.tx->Acquire(batch->transaction);
+  }
+  co_await row.body(context);
+  if (locked) {
+    if (context.wrote) {
+      co_await state_.tx->Commit(batch->transaction);
+    } else {
+      co_await state_.tx->Abort(batch->transaction);
+    }
+  }
+  if (batch->client != nullptr) batch->client->out.Append(batch->body_reply.view());
+  batch->answered = true;
+  Advance(batch);
+}
+
+// ---- merge
+
+void Engine::TakePiece(Part& part, size_t end, base::Buffer& out) {
+  out.Append(part.arena.view().substr(part.taken_bytes, end - part.taken_bytes));
+  part.taken_bytes = end;
+}
+
+void Engine::Merge(Batch& batch, base::Buffer& out) {
+  for (size_t i = batch.stage_begin; i < batch.stage_end; ++i) {
+    const Call& call = batch.calls[i];
+    if (call.spread && call.error == CallError::kNone) {
+      MergeSpread(batch, call, i, out);
+      continue;
+    }
+    ShardId shard = call.error == CallError::kNone ? call.shard : home_;
+    Part& part = *batch.parts[batch.part_of_shard[shard.value()] - 1u];
+    TakePiece(part, part.items[part.next_item++].reply_end, out);
+  }
+}
+
+void Engine::MergeSpread(Batch& batch, const Call& call, size_t call_idx, base::Buffer& out) {
+  resp::Reply reply(out, batch.protocol);
+  command::Merge merge = call.command->row->merge;
+  if (merge == command::Merge::kPerKey) {
+    reply.Array(call.key_count);
+    for (const KeyRef& key : std::span(batch.keys).subspan(call.key_begin, call.key_count)) {
+      Part& part = *batch.parts[batch.part_of_shard[key.shard.value()] - 1u];
+      TakePiece(part, part.key_ends[part.next_piece++], out);
+    }
+  }
+  int64_t sum = 0;
+  base::Status status;
+  for (size_t p = 0; p < batch.part_count; ++p) {
+    Part& part = *batch.parts[p];
+    if (part.next_item >= part.items.size() || part.items[part.next_item].call != call_idx) continue;
+    const Item& item = part.items[part.next_item++];
+    sum += item.sum;
+    if (status.ok()) status = item.status;
+  }
+  ReplyFan(reply, merge, sum, status);
+}
+
+}  // namespace moonshard::command

@@ -1,0 +1,202 @@
+// Running calls on the shard that owns their keys.
+
+#include <algorithm>
+
+#include "command/engine.h"
+#include "command/server_control.h"
+
+namespace moonshard::command {
+
+namespace {
+// Below this many keys the lookups overlap well enough by themselves.
+constexpr size_t kPrefetchKeysMin = 4;
+
+tx::LockMode ModeOf(const Call& call) {
+  return call.command->row->is(kWrite) ? tx::LockMode::kExclusive : tx::LockMode::kShared;
+}
+}  // namespace
+
+Engine::Engine(ShardState& state, const Registry& registry)
+    : state_(state),
+      registry_(registry),
+      seed_(state.keyspace->seed()),
+      home_(state.shard->id()),
+      shard_count_(state.shard->shard_count()) {
+  state_.stats.calls.resize(registry.index_count());
+}
+
+Engine::~Engine() = default;
+
+Batch* Engine::Take() {
+  if (free_ == nullptr) {
+    auto batch = std::make_unique<Batch>();
+    batch->engine = this;
+    batch->part_of_shard.resize(shard_count_);
+    batch->next_free = free_;
+    free_ = batch.get();
+    batches_.push_back(std::move(batch));
+  }
+  Batch* batch = free_;
+  free_ = batch->next_free;
+  return batch;
+}
+
+void Engine::Release(Batch* batch) {
+  batch->Clear();
+  batch->next_free = free_;
+  free_ = batch;
+}
+
+RunResult Engine::Run(Batch* batch, Client& client, std::span<const char> input) {
+  state_.stats.commands += batch->calls.size();
+  if (MayRunHere(*batch, client.session)) [[likely]] {
+    ++state_.stats.batches_local;
+    RunHere(*batch, client);
+    return RunResult::kAnswered;
+  }
+  ++state_.stats.batches_hopped;
+  Launch(batch, client, input);
+  return RunResult::kLaunched;
+}
+
+bool Engine::CallMayRun(const Call& call, std::span<const KeyRef> keys, DbIndex db) const {
+  if (call.error != CallError::kNone) return true;
+  tx::LockMode mode = ModeOf(call);
+  if (call.command->row->route != Route::kKeys) return state_.tx->MayRunNowWholeShard(mode);
+  for (const KeyRef& key : keys) {
+    if (!state_.tx->MayRunNow(db::LockFingerprint(db, key.hash), mode)) return false;
+  }
+  return true;
+}
+
+bool Engine::MayRunHere(const Batch& batch, const Session& session) const {
+  if (batch.remote) return false;
+  if (batch.barrier) {
+    const Call& last = batch.calls.back();
+    if (last.error == CallError::kNone && last.command->row->handler == nullptr) return false;  // a body
+  }
+  // Replies that may have to wait for the log are held in a batch of their own.
+  if (gate_ != nullptr) [[unlikely]] return false;
+  if (state_.tx->idle()) [[likely]] return true;
+  for (const Call& call : batch.calls) {
+    if (!CallMayRun(call, std::span(batch.keys).subspan(call.key_begin, call.key_count), session.db)) return false;
+  }
+  return true;
+}
+
+void Engine::RunHere(Batch& batch, Client& client) {
+  Context context(state_, client.out, client.session.protocol);
+  context.session = &client.session;
+  if (batch.keys.size() >= kPrefetchKeysMin) {
+    db::Database& db = state_.keyspace->database(client.session.db);
+    for (const KeyRef& key : batch.keys) db.PrefetchEntry(key.hash);
+  }
+  size_t before = client.out.size();
+  for (const Call& call : batch.calls) {
+    context.db = &state_.keyspace->database(client.session.db);
+    context.keys = {batch.keys.data() + call.key_begin, call.key_count};
+    context.fan.Reset(nullptr);
+    Execute(context, batch, call);
+  }
+  AdaptBatchLimit(client, client.out.size() - before, batch.calls.size());
+}
+
+void Engine::AdaptBatchLimit(Client& client, size_t reply_bytes, size_t call_count) {
+  if (reply_bytes <= kBatchReplyBytes) [[likely]] {
+    client.batch_limit = std::min<uint32_t>(client.batch_limit * 2, kBatchCommandsMax);
+  } else {
+    size_t average = reply_bytes / call_count;
+    client.batch_limit = static_cast<uint32_t>(std::clamp<size_t>(kBatchReplyBytes / average, 1, kBatchCommandsMax));
+  }
+}
+
+// Answers one call into context.reply. A fan-out whose keys are all here is answered at once; a share of one (direct
+// false) leaves its figures in context.fan for the merge.
+void Engine::Execute(Context& context, const Batch& batch, const Call& call) {
+  if (call.error != CallError::kNone) [[unlikely]] {
+    ++state_.stats.errors;
+    if (call.error == CallError::kStatic) {
+      context.reply.Error(*call.static_error);
+    } else {
+      context.reply.ErrorLine(batch.error_texts[call.text_error]);
+    }
+    return;
+  }
+  const CommandRow& row = *call.command->row;
+  context.command = call.command;
+  context.args = batch.ArgsOf(call);
+  ++state_.stats.calls[call.command->index];
+  if (row.merge == Merge::kNone || call.spread) [[likely]] {
+    row.handler(context);
+    return;
+  }
+  if (row.merge == Merge::kPerKey) context.reply.Array(context.keys.size());
+  row.handler(context);
+  ReplyFan(context.reply, row.merge, context.fan.sum(), context.fan.status());
+}
+
+void Engine::ReplyFan(resp::Reply& reply, Merge merge, int64_t sum, const base::Status& status) {
+  if (merge == Merge::kPerKey) return;
+  if (!status.ok()) {
+    reply.Error(status);
+  } else if (merge == Merge::kSum) {
+    reply.Integer(sum);
+  } else {
+    reply.Ok();
+  }
+}
+
+void Engine::ExecutePart(Part& part) {
+  Batch& batch = *part.batch;
+  db::Keyspace& keyspace = *state_.keyspace;
+  keyspace.SetNow(batch.now_ms);
+  db::Database& db = keyspace.database(batch.db);
+  for (const KeyRef& key : part.keys) db.PrefetchSegment(key.hash);
+  for (const KeyRef& key : part.keys) db.PrefetchEntry(key.hash);
+
+  part.arena.Clear();
+  part.key_ends.clear();
+  Context context(state_, part.arena, batch.protocol);
+  context.db = &db;
+  bool at_home = batch.engine == this;
+  context.session = at_home && batch.client != nullptr ? &batch.client->session : nullptr;
+  for (Item& item : part.items) {
+    const Call& call = batch.calls[item.call];
+    context.keys = {part.keys.data() + item.key_begin, item.key_count};
+    context.fan.Reset(call.spread ? &part.key_ends : nullptr);
+    Execute(context, batch, call);
+    item.reply_end = part.arena.size();
+    item.sum = context.fan.sum();
+    item.status = context.fan.status();
+  }
+  part.position = keyspace.sink().position();
+}
+
+bool Engine::PartMayRun(const Part& part) const {
+  if (state_.tx->idle()) [[likely]] return true;
+  for (const Item& item : part.items) {
+    const Call& call = part.batch->calls[item.call];
+    if (!CallMayRun(call, std::span(part.keys).subspan(item.key_begin, item.key_count), part.batch->db)) return false;
+  }
+  return true;
+}
+
+void Engine::BuildLocks(Part& part) const {
+  part.locks.clear();
+  for (const Item& item : part.items) {
+    const Call& call = part.batch->calls[item.call];
+    if (call.error != CallError::kNone) continue;
+    tx::LockMode mode = ModeOf(call);
+    if (call.command->row->route != Route::kKeys) {
+      if (!part.whole_shard || mode == tx::LockMode::kExclusive) part.whole_mode = mode;
+      part.whole_shard = true;
+    }
+    for (const KeyRef& key : std::span(part.keys).subspan(item.key_begin, item.key_count)) {
+      tx::KeyLock& lock = part.locks.emplace_back();
+      lock.fingerprint = db::LockFingerprint(part.batch->db, key.hash);
+      lock.mode = mode;
+    }
+  }
+}
+
+}  // namespace moonshard::command

@@ -1,0 +1,21 @@
+#pragma once
+// Errors of the pipeline itself, in Redis' words.
+
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/status.h"
+
+namespace moonshard::command {
+
+inline constexpr base::StaticError kNoAuthError{base::Code::kNoAuth, "Authentication required."};
+inline constexpr base::StaticError kOomError{base::Code::kOutOfMemory,
+                                             "command not allowed when used memory > 'maxmemory'."};
+
+// Full error lines, without the '-'.
+std::string UnknownCommandText(std::span<const std::string_view> args);
+std::string UnknownSubcommandText(std::string_view subcommand, std::string_view command);
+std::string WrongArityText(std::string_view full_name);
+
+}  // namespace moonshard::command

@@ -1,0 +1,54 @@
+#pragma once
+// What handlers may ask of the server as a whole. Implemented above (src/server); every method is safe from any shard's
+// thread.
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/status.h"
+#include "command/registry.h"
+
+namespace moonshard::command {
+
+// Settings that the pipeline reads for every batch; plain atomics so that CONFIG SET needs no hop.
+struct LiveSettings {
+  std::atomic<uint64_t> maxmemory{0};
+  std::atomic<bool> password_required{false};
+};
+
+class ServerControl {
+ public:
+  virtual ~ServerControl() = default;
+  virtual const Registry& registry() const = 0;
+  virtual LiveSettings& live() = 0;
+
+  // Names and values that match a glob pattern, in the order of their names.
+  virtual std::vector<std::pair<std::string, std::string>> GetConfig(std::string_view pattern) = 0;
+  // All or nothing.
+  virtual base::Status SetConfig(const std::vector<std::pair<std::string, std::string>>& settings) = 0;
+  virtual bool PasswordMatches(std::string_view password) = 0;
+
+  // Stops the server after this turn; the calling client gets no answer, as in Redis.
+  virtual void RequestShutdown() = 0;
+  virtual uint64_t NextClientId() = 0;
+
+  // INFO's lines that are known without asking the shards.
+  struct Facts {
+    std::string run_id;
+    std::string io_backend;
+    std::string executable;
+    std::string config_file;
+    uint16_t tcp_port = 0;
+    int64_t start_time_ms = 0;
+  };
+  virtual const Facts& facts() const = 0;
+
+  // Accounted bytes of all shards, refreshed by each shard at the end of its turns.
+  virtual std::atomic<uint64_t>& used_memory() = 0;
+};
+
+}  // namespace moonshard::command

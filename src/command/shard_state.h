@@ -1,0 +1,44 @@
+#pragma once
+// Everything one shard holds, reached by hops (`Shards<ShardState>::On`) and by the pipeline on the shard itself.
+// Owned by one shard; `server` is shared and says itself what may be touched from where.
+
+#include <cstdint>
+#include <vector>
+
+#include "command/registry.h"
+#include "db/keyspace.h"
+#include "shard/hop.h"
+#include "shard/shard.h"
+#include "tx/manager.h"
+
+namespace moonshard::command {
+
+class Engine;
+class ServerControl;
+
+// Counted per shard, summed by INFO.
+struct ShardStats {
+  uint64_t commands = 0;
+  uint64_t connections_accepted = 0;
+  uint64_t connections_rejected = 0;
+  uint64_t connections_open = 0;
+  uint64_t bytes_in = 0;
+  uint64_t bytes_out = 0;
+  uint64_t errors = 0;
+  uint64_t batches_local = 0;   // runs of commands that never left the shard
+  uint64_t batches_hopped = 0;  // runs that waited for another shard or a lock
+  std::vector<uint64_t> calls;  // by Command::index
+};
+
+struct ShardState {
+  shard::Shard* shard = nullptr;
+  db::Keyspace* keyspace = nullptr;
+  tx::Manager* tx = nullptr;
+  Engine* engine = nullptr;
+  ServerControl* server = nullptr;
+  ShardStats stats;
+};
+
+using StateShards = shard::Shards<ShardState>;
+
+}  // namespace moonshard::command

@@ -1,0 +1,219 @@
+#include "db/keyspace.h"
+
+#include "db/errors.h"
+
+namespace moonshard::db {
+
+using dash::Entry;
+using dash::Table;
+using types::Mutation;
+using types::MutationKind;
+using types::MutationReason;
+
+Keyspace::Keyspace(const KeyspaceOptions& options) : options_(options), random_(options.random_seed) {
+  for (size_t i = 0; i < kDatabaseCount; ++i) {
+    databases_[i] = std::make_unique<Database>(*this, DbIndex(static_cast<uint16_t>(i)));
+  }
+}
+
+uint64_t Keyspace::used_bytes() const {
+  uint64_t bytes = outside_bytes_ + slab_.used_bytes();
+  for (const auto& database : databases_) bytes += database->table_.index_bytes();
+  return bytes;
+}
+
+TimeMs Keyspace::NextDeadlineHint() const {
+  if (!active_expire_) return kNoDeadline;
+  TimeMs earliest = kNoDeadline;
+  for (const auto& database : databases_) {
+    if (database->deadline_count() == 0) continue;
+    earliest = std::min(earliest, database->table_.earliest_deadline_hint());
+  }
+  return earliest;
+}
+
+size_t Keyspace::ExpireDue(size_t limit, const LockView* locks) {
+  if (!active_expire_) return 0;
+  size_t erased = 0;
+  for (const auto& database : databases_) {
+    if (database->deadline_count() == 0) continue;
+    while (erased < limit) {
+      Table::Ref ref = database->table_.NextDue(now_);
+      if (!ref) break;
+      const Entry& entry = *database->table_.entry(ref);
+      if (locks != nullptr) {
+        uint64_t hash = base::HashBytes(entry.key(), options_.seed);
+        if (locks->IsLocked(LockFingerprint(database->index(), hash))) break;
+      }
+      stats_.expire_lag_ms.Add(static_cast<uint64_t>(now_ - entry.deadline()));
+      database->EraseRef(ref, MutationReason::kExpired, "expired");
+      ++erased;
+    }
+  }
+  return erased;
+}
+
+Database::Database(Keyspace& keyspace, DbIndex index)
+    : keyspace_(keyspace), index_(index), table_(keyspace.slab_, {.seed = keyspace.options_.seed}) {}
+
+bool Database::Expired(const Entry& entry) const { return entry.deadline() <= keyspace_.now_; }
+
+Entry* Database::Find(const Key& key) {
+  Table::Ref ref = FindForWrite(key);
+  if (!ref) {
+    ++keyspace_.stats_.misses;
+    return nullptr;
+  }
+  ++keyspace_.stats_.hits;
+  return table_.entry(ref);
+}
+
+Table::Ref Database::FindForWrite(const Key& key) {
+  Table::Ref ref = table_.Find(key.hash, key.text);
+  if (ref && Expired(*table_.entry(ref))) [[unlikely]] {
+    EraseRef(ref, MutationReason::kExpired, "expired");
+    return {};
+  }
+  return ref;
+}
+
+base::Status Database::SetString(const Key& key, std::string_view bytes, TimeMs deadline) {
+  types::StringShape shape = types::ShapeOf(bytes);
+  types::HeapString heap{nullptr, 0};
+  if (shape.encoding == types::kStringHeap) {
+    heap = types::MakeHeap(bytes);
+    if (heap.data == nullptr) return kOutOfMemory;
+  }
+  Table::Ref ref = FindForWrite(key);
+  if (ref) {
+    MS_RETURN_IF_ERROR(Replace(ref, shape, bytes, heap, deadline));
+  } else {
+    ref = table_.Insert(key.hash, key.text, dash::Type::kString, shape.encoding, shape.value_bytes, deadline);
+    if (!ref) {
+      types::FreeHeap(heap);
+      return kOutOfMemory;
+    }
+    keyspace_.sink_.Report({.kind = MutationKind::kStringSet,
+                            .db = index_,
+                            .key = key.text,
+                            .bytes = bytes,
+                            .deadline = deadline});
+    Entry& entry = *table_.entry(ref);
+    types::StoreString(entry, shape, bytes, heap);
+    keyspace_.outside_bytes_ += types::OutsideBytes(entry);
+    keyspace_.events_.Notify({EventClass::kNew, "new", index_, key.text});
+  }
+  keyspace_.events_.Notify({EventClass::kString, "set", index_, key.text});
+  return {};
+}
+
+base::Status Database::Replace(Table::Ref ref, const types::StringShape& shape, std::string_view bytes,
+                               types::HeapString heap, TimeMs deadline) {
+  Entry* entry = table_.entry(ref);
+  if (!table_.CanResize(ref, shape.value_bytes, deadline)) {
+    types::FreeHeap(heap);
+    return kOutOfMemory;
+  }
+  keyspace_.sink_.Report({.kind = MutationKind::kStringSet,
+                          .db = index_,
+                          .key = entry->key(),
+                          .before = entry,
+                          .bytes = bytes,
+                          .deadline = deadline});
+  table_.Touch(ref);
+  keyspace_.outside_bytes_ -= types::OutsideBytes(*entry);
+  types::ReleaseOutside(*entry);
+  if (entry->deadline() != deadline) table_.SetDeadline(ref, deadline);
+  entry = table_.Resize(ref, shape.value_bytes);
+  entry->SetType(dash::Type::kString, shape.encoding);
+  types::StoreString(*entry, shape, bytes, heap);
+  keyspace_.outside_bytes_ += types::OutsideBytes(*entry);
+  return {};
+}
+
+base::Result<int64_t> Database::IncrementBy(const Key& key, int64_t delta, std::string_view event) {
+  Table::Ref ref = FindForWrite(key);
+  int64_t value = 0;
+  TimeMs deadline = kNoDeadline;
+  if (ref) {
+    const Entry& entry = *table_.entry(ref);
+    if (entry.type() != dash::Type::kString) return kWrongType;
+    // Every canonical integer is stored as one, so any other encoding is not an integer.
+    if (entry.encoding() != types::kStringInt) return kNotAnInteger;
+    value = types::LoadInt(entry);
+    deadline = entry.deadline();
+  }
+  if (__builtin_add_overflow(value, delta, &value)) return kIncrementOverflow;
+  char text[base::kMaxInt64Chars];
+  std::string_view bytes(text, base::FormatInt64(value, text));
+  if (ref) {
+    keyspace_.sink_.Report({.kind = MutationKind::kStringSet,
+                            .db = index_,
+                            .key = key.text,
+                            .before = table_.entry(ref),
+                            .bytes = bytes,
+                            .deadline = deadline});
+    table_.Touch(ref);
+    types::StoreInt(*table_.entry(ref), value);
+  } else {
+    ref = table_.Insert(key.hash, key.text, dash::Type::kString, types::kStringInt, sizeof value, kNoDeadline);
+    if (!ref) return kOutOfMemory;
+    keyspace_.sink_.Report({.kind = MutationKind::kStringSet, .db = index_, .key = key.text, .bytes = bytes});
+    types::StoreInt(*table_.entry(ref), value);
+    keyspace_.events_.Notify({EventClass::kNew, "new", index_, key.text});
+  }
+  keyspace_.events_.Notify({EventClass::kString, event, index_, key.text});
+  return value;
+}
+
+void Database::SetDeadline(Table::Ref ref, TimeMs deadline) {
+  Entry* entry = table_.entry(ref);
+  keyspace_.sink_.Report({.kind = MutationKind::kDeadline,
+                          .db = index_,
+                          .key = entry->key(),
+                          .before = entry,
+                          .deadline = deadline});
+  table_.Touch(ref);
+  table_.SetDeadline(ref, deadline);
+}
+
+bool Database::Erase(const Key& key, std::string_view event) {
+  Table::Ref ref = FindForWrite(key);
+  if (!ref) return false;
+  EraseRef(ref, MutationReason::kCommand, event);
+  return true;
+}
+
+void Database::EraseRef(Table::Ref ref, MutationReason reason, std::string_view event) {
+  const Entry& entry = *table_.entry(ref);
+  keyspace_.sink_.Report(
+      {.kind = MutationKind::kErase, .reason = reason, .db = index_, .key = entry.key(), .before = &entry});
+  if (reason == MutationReason::kExpired) ++keyspace_.stats_.expired;
+  if (reason == MutationReason::kEvicted) ++keyspace_.stats_.evicted;
+  if (keyspace_.events_.listening()) [[unlikely]] {
+    EventClass event_class = reason == MutationReason::kExpired   ? EventClass::kExpired
+                             : reason == MutationReason::kEvicted ? EventClass::kEvicted
+                                                                  : EventClass::kGeneric;
+    keyspace_.events_.Notify({event_class, event, index_, entry.key()});
+  }
+  keyspace_.outside_bytes_ -= types::OutsideBytes(entry);
+  types::ReleaseOutside(entry);
+  table_.Erase(ref);
+}
+
+size_t Database::Flush() {
+  size_t erased = size();
+  if (erased == 0) return 0;
+  keyspace_.sink_.Report({.kind = MutationKind::kFlush, .db = index_});
+  uint64_t cursor = 0;
+  do {
+    cursor = table_.Scan(cursor, [&](const Entry& entry) {
+      keyspace_.outside_bytes_ -= types::OutsideBytes(entry);
+      types::ReleaseOutside(entry);
+    });
+  } while (cursor != 0);
+  table_.Clear();
+  return erased;
+}
+
+}  // namespace moonshard::db

@@ -1,0 +1,149 @@
+#pragma once
+// One shard's keyspace: the numbered databases, their tables, and everything a change has to pass: the mutation sink,
+// keyspace events, expiry and accounting. Command handlers work on a Database; nothing below it knows of clients.
+//
+// Owned by one shard. References into an entry are valid until the next change of the same database.
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "base/hash.h"
+#include "base/histogram.h"
+#include "base/random.h"
+#include "base/status.h"
+#include "base/types.h"
+#include "dash/slab.h"
+#include "dash/table.h"
+#include "db/events.h"
+#include "types/mutation.h"
+#include "types/string_value.h"
+
+namespace moonshard::db {
+
+class Keyspace;
+
+inline constexpr size_t kDatabaseCount = 16;
+
+// A key with its seeded hash (computed once, when the command is framed).
+struct Key {
+  std::string_view text;
+  uint64_t hash;
+};
+
+// Identifies (database, key) in the lock table.
+inline uint64_t LockFingerprint(DbIndex db, uint64_t hash) {
+  return hash ^ (uint64_t{db.value()} * 0x9E3779B97F4A7C15ull);
+}
+
+class Database {
+ public:
+  Database(Keyspace& keyspace, DbIndex index);
+
+  DbIndex index() const { return index_; }
+  size_t size() const { return table_.size(); }
+  size_t deadline_count() const { return table_.deadline_count(); }
+  dash::Table& table() { return table_; }
+
+  // The entry of a live key, or null. A key past its deadline is erased on the way. Counts a hit or a miss.
+  dash::Entry* Find(const Key& key);
+  // The same for commands that will change the key; counts nothing.
+  dash::Table::Ref FindForWrite(const Key& key);
+
+  // Sets or replaces a whole string value of any former type. `deadline` kNoDeadline: none.
+  base::Status SetString(const Key& key, std::string_view bytes, TimeMs deadline);
+  // Adds `delta` to the integer at `key` (0 if absent) and keeps its deadline. The events name is the caller's.
+  base::Result<int64_t> IncrementBy(const Key& key, int64_t delta, std::string_view event);
+  // Replaces the deadline of an existing key.
+  void SetDeadline(dash::Table::Ref ref, TimeMs deadline);
+  // Returns whether the key was there.
+  bool Erase(const Key& key, std::string_view event);
+  void EraseRef(dash::Table::Ref ref, types::MutationReason reason, std::string_view event);
+  // Erases everything; returns the number of keys.
+  size_t Flush();
+
+  // Two-stage prefetch for a batch.
+  void PrefetchSegment(uint64_t hash) const { table_.PrefetchSegment(hash); }
+  void PrefetchEntry(uint64_t hash) const { table_.PrefetchEntry(hash); }
+
+ private:
+  friend class Keyspace;
+  bool Expired(const dash::Entry& entry) const;
+  base::Status Replace(dash::Table::Ref ref, const types::StringShape& shape, std::string_view bytes,
+                       types::HeapString heap, TimeMs deadline);
+
+  Keyspace& keyspace_;
+  DbIndex index_;
+  dash::Table table_;
+};
+
+struct KeyspaceOptions {
+  base::HashSeed seed = 0;
+  uint64_t random_seed = 1;
+};
+
+struct KeyspaceStats {
+  uint64_t hits = 0;
+  uint64_t misses = 0;
+  uint64_t expired = 0;
+  uint64_t evicted = 0;
+  base::Histogram expire_lag_ms;  // deadline to erasure, for keys erased by the clock
+};
+
+// Asked before the clock expires a key: keys under a transaction's lock are left for later.
+class LockView {
+ public:
+  virtual bool IsLocked(uint64_t fingerprint) const = 0;
+
+ protected:
+  ~LockView() = default;
+};
+
+class Keyspace {
+ public:
+  explicit Keyspace(const KeyspaceOptions& options);
+
+  Database& database(DbIndex index) { return *databases_[index.value()]; }
+  types::MutationSink& sink() { return sink_; }
+  EventSink& events() { return events_; }
+  base::Random& random() { return random_; }
+  base::HashSeed seed() const { return options_.seed; }
+
+  // The clock of the running turn, or of the running transaction on all its shards. Never steps back.
+  TimeMs now() const { return now_; }
+  void SetNow(TimeMs now) {
+    if (now > now_) now_ = now;
+  }
+
+  // Erases keys whose deadline has passed, at most `limit`, skipping locked ones. Returns how many went.
+  size_t ExpireDue(size_t limit, const LockView* locks);
+  // Not later than the next deadline; kNoDeadline if there is none.
+  TimeMs NextDeadlineHint() const;
+  // Switched off (DEBUG SET-ACTIVE-EXPIRE 0), keys expire on access only.
+  void SetActiveExpire(bool on) { active_expire_ = on; }
+
+  KeyspaceStats& stats() { return stats_; }
+  // Accounted bytes of keys and values: entries, index, blocks outside.
+  uint64_t used_bytes() const;
+  uint64_t outside_bytes() const { return outside_bytes_; }
+  const dash::Slab& slab() const { return slab_; }
+
+ private:
+  friend class Database;
+
+  KeyspaceOptions options_;
+  dash::Slab slab_;
+  std::array<std::unique_ptr<Database>, kDatabaseCount> databases_;
+  types::MutationSink sink_;
+  EventSink events_;
+  base::Random random_;
+  TimeMs now_ = 0;
+  uint64_t outside_bytes_ = 0;
+  bool active_expire_ = true;
+  KeyspaceStats stats_;
+};
+
+}  // namespace moonshard::db
