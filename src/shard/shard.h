@@ -1,0 +1,180 @@
+#pragma once
+// Shard: one thread's loop and everything that thread may touch of this folder. Work happens in turns; the
+// order inside a turn is a law that the commit protocol rests on:
+//
+//   1. poll: Io events, mailbox counts, posted work (what comes later waits for the next turn)
+//   2. a polled message is flagged kOrders: TurnHooks::BeforeStamp
+//   3. if there is work: stamp = ++(global counter); now_ms is fixed, and never goes back
+//   4. run: messages, posted work, Io events, timers, resumed coroutines
+//   5. TurnHooks::EndTurn
+//   6. publish the rings, wake the sleepers among the targets, submit Io
+//
+// A shard owns its memory: all members are for its own thread, except Post and the sleeping flag.
+
+#include <atomic>
+#include <coroutine>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/types.h"
+#include "shard/env.h"
+#include "shard/frame_pool.h"
+#include "shard/io.h"
+#include "shard/mailbox.h"
+#include "shard/message.h"
+#include "shard/timer.h"
+
+namespace moonshard::shard {
+
+struct ShardSet;
+
+// What the layers above add to a turn. One object per shard, called on its thread.
+class TurnHooks {
+ public:
+  virtual ~TurnHooks() = default;
+  // The poll brought a message flagged kOrders; the stamp is not drawn yet.
+  virtual void BeforeStamp() = 0;
+  // Everything of this turn ran; nothing of it is visible to other shards or clients yet.
+  virtual void EndTurn() = 0;
+  // True: the next turn counts as work even if nothing came, and the shard does not sleep.
+  virtual bool HasWork() const = 0;
+  // The earliest time it wants a turn; kNever if it has no wish.
+  virtual TimeNs NextDeadline() const = 0;
+  // False: sleep rather than spin, however the shard is configured (a commit is in flight and needs the
+  // core).
+  virtual bool MaySpin() const { return true; }
+};
+
+// Work handed to a shard by a thread that is none; the owner keeps it alive until it ran.
+struct ExternalWork {
+  void (*run)(Shard& here, ExternalWork& work) = nullptr;
+  ExternalWork* next = nullptr;  // the shard's
+};
+
+struct BusyPoll {
+  enum class Mode : uint8_t { kAuto, kNo, kFixed };
+  Mode mode = Mode::kAuto;
+  uint32_t spin_us = 0;  // kFixed
+};
+
+// For INFO. Written by the shard's thread only.
+struct ShardCounters {
+  uint64_t turns = 0;
+  uint64_t work_turns = 0;
+  uint64_t busy_ns = 0;
+  uint64_t messages_sent = 0;
+  uint64_t messages_received = 0;
+  uint64_t hops = 0;  // On and OnEach parts that left this shard
+  uint64_t ring_full_parks = 0;
+  uint64_t sleeps = 0;
+  uint64_t wakeups_sent = 0;
+  uint64_t stalls = 0;  // turns over kStallNs
+  TimeNs longest_turn_ns = 0;
+};
+
+inline constexpr TimeNs kStallNs = 10'000'000;
+
+class Shard {
+ public:
+  Shard(ShardId id, ShardSet& set);
+  Shard(const Shard&) = delete;
+  Shard& operator=(const Shard&) = delete;
+  ~Shard();
+
+  // The shard of the calling thread. Fails a check on other threads.
+  static Shard& Current();
+  static Shard* CurrentOrNull() { return current_; }
+
+  ShardId id() const { return id_; }
+  uint16_t shard_count() const;
+  ShardSet& set() { return set_; }
+  Env& env();
+  Io& io() { return *io_; }
+  FramePool& frames() { return frames_; }
+  TurnHooks* hooks() { return hooks_.get(); }
+
+  // Fixed for the turn.
+  TimeMs now_ms() const { return now_ms_; }
+  TimeNs now_ns() const { return now_ns_; }
+  Stamp stamp() const { return stamp_; }
+  // now_ms is never below `floor` from here on (the persisted clock).
+  void RaiseClock(TimeMs floor);
+
+  // Runs on `to` in one of its next turns; to == id() is allowed and means a later turn of this shard.
+  // Messages to one shard arrive in the order of their Send. Never blocks, drops or allocates: with a full
+  // ring the node waits here.
+  void Send(ShardId to, Outgoing& outgoing);
+  void CountHop() { ++counters_.hops; }
+
+  void AddTimer(Timer& timer, TimeNs deadline) { timers_.Add(timer, deadline); }
+  void CancelTimer(Timer& timer) { timers_.Cancel(timer); }
+
+  // Runs later this turn (in the next one, if called from EndTurn or when this turn has run very many).
+  void Resume(std::coroutine_handle<> handle) { resumed_.push_back(handle); }
+  // Runs in a later turn, never in this one.
+  void ResumeNextTurn(std::coroutine_handle<> handle) { resumed_next_turn_.push_back(handle); }
+
+  // Any thread. Wakes the shard.
+  void Post(ExternalWork& work);
+
+  // Objects of the layers above, one per type; the most used ones should be set first.
+  template <typename T>
+  void set_local(T* object) {
+    SetLocal(&local_tag<T>, object);
+  }
+  template <typename T>
+  T& local() {
+    return *static_cast<T*>(GetLocal(&local_tag<T>));
+  }
+
+  // One turn; true if there was work. Called by Runtime and SimDriver only.
+  bool Turn();
+
+  const ShardCounters& counters() const { return counters_; }
+
+  // Any thread.
+  bool sleeping() const { return sleeping_.load(std::memory_order_relaxed); }
+
+ private:
+  friend class Runtime;
+  friend class SimDriver;
+  struct Local {
+    const void* tag;
+    void* object;
+  };
+  struct Parked {  // what waits for room in the ring to one target, in order
+    Outgoing* first = nullptr;
+    Outgoing* last = nullptr;
+  };
+  struct Spinner;
+  template <typename T>
+  static inline char local_tag = 0;
+
+  void SetLocal(const void* tag, void* object);
+  void* GetLocal(const void* tag) const;
+
+  static thread_local constinit Shard* current_;
+
+  const ShardId id_;
+  ShardSet& set_;
+  std::unique_ptr<Io> io_;
+  std::unique_ptr<TurnHooks> hooks_;
+  FramePool frames_;
+  TimerHeap timers_;
+  std::vector<std::coroutine_handle<>> resumed_;
+  std::vector<std::coroutine_handle<>> resumed_next_turn_;
+  std::vector<Local> locals_;
+  std::vector<Parked> parked_;
+  TimeMs now_ms_ = 0;
+  TimeNs now_ns_ = 0;
+  Stamp stamp_;
+  ShardCounters counters_;
+
+  // Written by other threads.
+  alignas(64) std::atomic<bool> sleeping_{false};
+  std::atomic<ExternalWork*> posted_{nullptr};
+};
+
+}  // namespace moonshard::shard

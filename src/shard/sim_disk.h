@@ -1,0 +1,67 @@
+#pragma once
+// SimDisk: a file system in memory that forgets like a real one. What was not synced may be lost, torn at
+// sectors of 512 bytes or kept, write by write and in any combination, when Crash is called; names are lost
+// unless their directory was synced. Errors can be injected. Every choice comes from the seed. One thread.
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/random.h"
+#include "shard/env.h"
+
+namespace moonshard::shard {
+
+class SimDisk final : public FileSystem {
+ public:
+  enum class Operation : uint8_t { kRead, kWrite, kSync, kOpen, kRename, kRemove, kSyncDirectory };
+
+  explicit SimDisk(uint64_t seed);
+  ~SimDisk() override;
+
+  base::Result<std::unique_ptr<File>> Open(const std::string& path, const OpenOptions& options) override;
+  base::Status Rename(const std::string& from, const std::string& to) override;
+  base::Status Remove(const std::string& path) override;
+  base::Result<std::vector<std::string>> List(const std::string& directory) override;
+  base::Result<uint64_t> Size(const std::string& path) override;
+  base::Status MakeDirectory(const std::string& path) override;
+  base::Status SyncDirectory(const std::string& path) override;
+
+  // Power fails now: open files turn dead (every call answers EIO), the rest is what a restart would find.
+  void Crash();
+  // The `skip`+1-th such operation on a path that contains `path_part` fails with `error` (an errno, usually
+  // EIO). A failed write may have written a part; a failed sync may lose what it should have saved, whatever
+  // a later sync says.
+  void FailNext(Operation operation, std::string path_part, int error, uint64_t skip = 0);
+  // Writes that would grow the files beyond this answer ENOSPC.
+  void SetCapacity(uint64_t bytes) { capacity_ = bytes; }
+  // Flips one bit of a file's durable content: damage that a checksum must find.
+  void FlipBit(const std::string& path, uint64_t bit_idx);
+
+  uint64_t operations() const { return operations_; }
+
+ private:
+  struct Inode;
+  struct Directory;
+  class SimFile;
+  struct Failure {
+    Operation operation;
+    std::string path_part;
+    int error;
+    uint64_t skip;
+  };
+
+  int TakeFailure(Operation operation, const std::string& path);
+  uint64_t UsedBytes() const;
+
+  base::Random random_;
+  std::map<std::string, std::unique_ptr<Directory>> directories_;
+  std::vector<Failure> failures_;
+  uint64_t capacity_ = UINT64_MAX;
+  uint64_t operations_ = 0;
+  uint64_t epoch_ = 0;  // number of crashes; files opened in an earlier one are dead
+};
+
+}  // namespace moonshard::shard
