@@ -24,6 +24,15 @@ function(ms_folder NAME)
     target_link_libraries(ms_${NAME} INTERFACE ${ARG_DEPS} ms_options)
   endif()
 
+  # tests/CMakeLists.txt registers the sanitizer and fuzz runs from these lists.
+  if(TESTS)
+    set_property(GLOBAL APPEND PROPERTY MS_TESTED_FOLDERS ${NAME})
+  endif()
+  foreach(FILE ${FUZZERS})
+    get_filename_component(FUZZER ${FILE} NAME_WE)
+    set_property(GLOBAL APPEND PROPERTY MS_FUZZERS ${FUZZER})
+  endforeach()
+
   if(MS_TESTS AND TESTS)
     add_executable(ms_${NAME}_test ${TESTS})
     target_link_libraries(ms_${NAME}_test PRIVATE ms_${NAME} GTest::gtest GTest::gtest_main)

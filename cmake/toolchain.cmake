@@ -6,8 +6,9 @@ find_package(Threads REQUIRED)
 
 find_program(CCACHE ccache)
 if(CCACHE)
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
-  set(CMAKE_C_COMPILER_LAUNCHER ${CCACHE})
+  # Without this setting ccache passes over every file that uses a precompiled header.
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros ${CCACHE})
+  set(CMAKE_C_COMPILER_LAUNCHER ${CMAKE_CXX_COMPILER_LAUNCHER})
 endif()
 
 add_library(ms_options INTERFACE)
@@ -21,6 +22,8 @@ target_link_libraries(ms_options INTERFACE Threads::Threads)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   target_compile_options(ms_options INTERFACE -Werror)
   target_link_options(ms_options INTERFACE -fuse-ld=lld)
+  # A precompiled header that carries no time stamp is the same file after each build, so ccache finds its users.
+  target_compile_options(ms_options INTERFACE "SHELL:-Xclang -fno-pch-timestamp")
 endif()
 
 if(MS_SANITIZE)

@@ -1,7 +1,7 @@
 #pragma once
-// Buffer: a growable run of bytes that is written at its end and read from its start. The reply writer, connections
-// and message arenas use it. Growth doubles; memory is malloc'd, so a Buffer can be handed from one shard to another.
-// One owner at a time.
+// Buffer: a growable run of bytes that is written at its end and read from its start. The reply writer,
+// connections and message arenas use it. Growth doubles; memory is malloc'd, so a Buffer can be handed from
+// one shard to another. One owner at a time.
 
 #include <cstddef>
 #include <cstdint>
@@ -40,7 +40,8 @@ class Buffer {
 
   // At least `bytes` writable bytes at the end; follow with Commit of what was written.
   MS_ALWAYS_INLINE char* Reserve(size_t bytes) {
-    if (capacity_ - size_ < bytes) [[unlikely]] Grow(size_ + bytes);
+    if (capacity_ - size_ < bytes) [[unlikely]]
+      Grow(size_ + bytes);
     return data_ + size_;
   }
   MS_ALWAYS_INLINE void Commit(size_t bytes) {

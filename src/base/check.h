@@ -7,10 +7,10 @@ namespace moonshard::base {
 [[noreturn]] void CheckFailed(const char* file, int line, const char* condition) noexcept;
 }  // namespace moonshard::base
 
-#define MS_CHECK(condition)                                                  \
-  do {                                                                       \
-    if (!(condition)) [[unlikely]]                                           \
-      ::moonshard::base::CheckFailed(__FILE__, __LINE__, #condition);        \
+#define MS_CHECK(condition)                                           \
+  do {                                                                \
+    if (!(condition)) [[unlikely]]                                    \
+      ::moonshard::base::CheckFailed(__FILE__, __LINE__, #condition); \
   } while (false)
 
 #ifdef NDEBUG

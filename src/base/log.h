@@ -2,9 +2,9 @@
 // The server's log, by level. Formatting and sinks live in log.cc so that no header drags spdlog in.
 // Safe from any thread; not for hot paths.
 
-#include <string_view>
-
 #include <fmt/core.h>
+
+#include <string_view>
 
 namespace moonshard::base {
 

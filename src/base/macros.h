@@ -8,16 +8,16 @@
 #define MS_NOINLINE __attribute__((noinline))
 
 // Returns the Status of `expr` from the enclosing function unless it is OK.
-#define MS_RETURN_IF_ERROR(expr)                             \
-  do {                                                       \
+#define MS_RETURN_IF_ERROR(expr)                                                    \
+  do {                                                                              \
     if (::moonshard::base::Status ms_status = (expr); !ms_status.ok()) [[unlikely]] \
-      return ms_status;                                      \
+      return ms_status;                                                             \
   } while (false)
 
 // Evaluates `expr` (a Result<T>); on success declares `decl` from its value, otherwise returns its Status.
 #define MS_ASSIGN_OR_RETURN(decl, expr) MS_ASSIGN_OR_RETURN_INNER(MS_CONCAT(ms_result_, __LINE__), decl, expr)
-#define MS_ASSIGN_OR_RETURN_INNER(tmp, decl, expr)      \
-  auto tmp = (expr);                                    \
-  if (!tmp.ok()) [[unlikely]]                           \
-    return std::move(tmp).status();                     \
+#define MS_ASSIGN_OR_RETURN_INNER(tmp, decl, expr) \
+  auto tmp = (expr);                               \
+  if (!tmp.ok()) [[unlikely]]                      \
+    return std::move(tmp).status();                \
   decl = std::move(tmp).value()

@@ -1,6 +1,6 @@
 #pragma once
-// Numbers as text, by Redis' rules: an integer is what prints back to the same bytes (no sign '+', no leading zero,
-// no space).
+// Numbers as text, by Redis' rules: an integer is what prints back to the same bytes (no sign '+', no leading
+// zero, no space).
 
 #include <cstddef>
 #include <cstdint>

@@ -1,11 +1,11 @@
 #include "base/number.h"
 
+#include <gtest/gtest.h>
+
 #include <cinttypes>
 #include <cstdio>
 #include <limits>
 #include <string>
-
-#include <gtest/gtest.h>
 
 #include "base/random.h"
 
@@ -30,7 +30,8 @@ TEST(Number, RoundTripsAndAgreesWithPrintf) {
     ASSERT_EQ(std::string(text, FormatInt64(value, text)), expected);
     ASSERT_EQ(ParseInt64(expected), value);
   }
-  for (int64_t value : {std::numeric_limits<int64_t>::min(), std::numeric_limits<int64_t>::max(), int64_t{0}}) {
+  for (int64_t value :
+       {std::numeric_limits<int64_t>::min(), std::numeric_limits<int64_t>::max(), int64_t{0}}) {
     char text[kMaxInt64Chars];
     size_t size = FormatInt64(value, text);
     EXPECT_EQ(std::string(text, size), std::to_string(value));

@@ -22,9 +22,11 @@ class Random {
     state_[3] = Rotl(state_[3], 45);
     return result;
   }
-  // Uniform in [0, bound); bound 0 gives 0. Multiply-shift (Lemire, 2019) without the rejection step: the bias is
-  // below 2^-32 for any bound the project uses.
-  uint64_t Below(uint64_t bound) { return static_cast<uint64_t>((static_cast<unsigned __int128>(Next()) * bound) >> 64); }
+  // Uniform in [0, bound); bound 0 gives 0. Multiply-shift (Lemire, 2019) without the rejection step: the
+  // bias is below 2^-32 for any bound the project uses.
+  uint64_t Below(uint64_t bound) {
+    return static_cast<uint64_t>((static_cast<unsigned __int128>(Next()) * bound) >> 64);
+  }
   double NextDouble() { return static_cast<double>(Next() >> 11) * 0x1.0p-53; }
   bool OneIn(uint64_t n) { return Below(n) == 0; }
 

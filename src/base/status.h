@@ -1,6 +1,6 @@
 #pragma once
-// Status: one machine word that is either OK or points to an error. Errors a client can cause have static text
-// (StaticError below), so making and copying them allocates nothing. Result<T> is a value or a Status.
+// Status: one machine word that is either OK or points to an error. Errors a client can cause have static
+// text (StaticError below), so making and copying them allocates nothing. Result<T> is a value or a Status.
 //
 // Safe from any thread.
 
@@ -17,26 +17,26 @@ namespace moonshard::base {
 // Each code maps to exactly one RESP error prefix (RespPrefix).
 enum class Code : uint8_t {
   kOk,
-  kErr,           // ERR: the plain error
-  kWrongType,     // WRONGTYPE
-  kNoAuth,        // NOAUTH
-  kWrongPass,     // WRONGPASS
-  kNoPerm,        // NOPERM
-  kOutOfMemory,   // OOM
-  kLoading,       // LOADING
-  kBusy,          // BUSY
-  kReadOnly,      // READONLY
-  kMisconf,       // MISCONF
-  kNoProto,       // NOPROTO
-  kExecAbort,     // EXECABORT
-  kNoScript,      // NOSCRIPT
-  kBusyKey,       // BUSYKEY
-  kConflict,      // CONFLICT: an optimistic transaction lost
-  kUnblocked,     // UNBLOCKED
-  kCrossSlot,     // CROSSSLOT: cluster mode only
-  kTryAgain,      // TRYAGAIN
-  kInternal,      // ERR: our fault
-  kIo,            // IOERR: the operating system refused
+  kErr,          // ERR: the plain error
+  kWrongType,    // WRONGTYPE
+  kNoAuth,       // NOAUTH
+  kWrongPass,    // WRONGPASS
+  kNoPerm,       // NOPERM
+  kOutOfMemory,  // OOM
+  kLoading,      // LOADING
+  kBusy,         // BUSY
+  kReadOnly,     // READONLY
+  kMisconf,      // MISCONF
+  kNoProto,      // NOPROTO
+  kExecAbort,    // EXECABORT
+  kNoScript,     // NOSCRIPT
+  kBusyKey,      // BUSYKEY
+  kConflict,     // CONFLICT: an optimistic transaction lost
+  kUnblocked,    // UNBLOCKED
+  kCrossSlot,    // CROSSSLOT: cluster mode only
+  kTryAgain,     // TRYAGAIN
+  kInternal,     // ERR: our fault
+  kIo,           // IOERR: the operating system refused
 };
 
 std::string_view RespPrefix(Code code);
@@ -50,7 +50,8 @@ struct StaticError {
 class [[nodiscard]] Status {
  public:
   Status() = default;
-  Status(const StaticError& error) : word_(reinterpret_cast<uintptr_t>(&error)) {}  // NOLINT: implicit by design
+  Status(const StaticError& error)
+      : word_(reinterpret_cast<uintptr_t>(&error)) {}  // NOLINT: implicit by design
   Status(const Status& other) { CopyFrom(other); }
   Status(Status&& other) noexcept : word_(std::exchange(other.word_, 0)) {}
   Status& operator=(const Status& other) {
@@ -103,8 +104,8 @@ class [[nodiscard]] Status {
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : state_(std::in_place_index<1>, std::move(value)) {}          // NOLINT: implicit by design
-  Result(Status status) : state_(std::in_place_index<0>, std::move(status)) {    // NOLINT
+  Result(T value) : state_(std::in_place_index<1>, std::move(value)) {}        // NOLINT: implicit by design
+  Result(Status status) : state_(std::in_place_index<0>, std::move(status)) {  // NOLINT
     MS_DCHECK(!std::get<0>(state_).ok());
   }
   Result(const StaticError& error) : Result(Status(error)) {}  // NOLINT

@@ -5,9 +5,12 @@
 namespace moonshard::base {
 namespace {
 
-inline constexpr StaticError kWrong{Code::kWrongType, "Operation against a key holding the wrong kind of value"};
+inline constexpr StaticError kWrong{Code::kWrongType,
+                                    "Operation against a key holding the wrong kind of value"};
 
-Status Fails() { return kWrong; }
+Status Fails() {
+  return kWrong;
+}
 Result<int> Twice(Result<int> in) {
   MS_ASSIGN_OR_RETURN(int value, std::move(in));
   return value * 2;

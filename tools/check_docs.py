@@ -1,0 +1,43 @@
+#!/usr/bin/env python3
+"""Documents name only what exists: local links of every Markdown file, and each path in backticks in docs/tour.md."""
+
+import re
+
+import check_lib
+
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+CODE = re.compile(r"`([^`\n]+)`")
+# A path of the tree in backticks: starts at a folder of the root and goes down at least one level.
+TREE_PATH = re.compile(r"^(src|tools|tests|bench|docs|cmake|fuzz|web|model)/[\w./-]+$")
+TOUR = "docs/tour.md"
+
+
+def prose(text):
+    """Fenced blocks blanked out: their brackets are not links."""
+    return re.sub(r"^```.*?^```", lambda m: re.sub(r"[^\n]", " ", m.group(0)), text, flags=re.DOTALL | re.MULTILINE)
+
+
+def check(root):
+    violations = []
+    for path in check_lib.files(root):
+        if path.suffix != ".md":
+            continue
+        text = prose(check_lib.read(root, path) or "")
+        line_of = lambda match: text.count("\n", 0, match.start()) + 1
+        for match in LINK.finditer(text):
+            target = match.group(1).split("#")[0]
+            if not target or re.match(r"^[a-z]+:", target):
+                continue
+            if not (root / path.parent / target).exists():
+                violations.append(f"{path}:{line_of(match)}: links to {target}, which does not exist")
+        if str(path) == TOUR:
+            for match in CODE.finditer(text):
+                if TREE_PATH.match(match.group(1)) and not (root / match.group(1)).exists():
+                    violations.append(f"{path}:{line_of(match)}: names {match.group(1)}, which does not exist")
+    if not (root / TOUR).is_file():
+        violations.append(f"{TOUR}: missing")
+    return violations
+
+
+if __name__ == "__main__":
+    check_lib.main(check)
