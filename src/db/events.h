@@ -22,6 +22,14 @@ enum class EventClass : uint32_t {
   kKeyMiss = 1u << 5,   // m
 };
 
+struct EventName {
+  EventClass event_class;
+  std::string_view name;
+};
+inline constexpr EventName kEventSet{EventClass::kString, "set"};
+inline constexpr EventName kEventIncrement{EventClass::kString, "incrby"};
+inline constexpr EventName kEventRenameTo{EventClass::kGeneric, "rename_to"};
+
 struct Event {
   EventClass event_class;
   std::string_view name;

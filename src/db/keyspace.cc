@@ -1,5 +1,7 @@
 #include "db/keyspace.h"
 
+#include <algorithm>
+
 #include "db/errors.h"
 
 namespace moonshard::db {
@@ -43,9 +45,12 @@ size_t Keyspace::ExpireDue(size_t limit, const LockView* locks) {
       const Entry& entry = *database->table_.entry(ref);
       if (locks != nullptr) {
         uint64_t hash = base::HashBytes(entry.key(), options_.seed);
-        if (locks->IsLocked(LockFingerprint(database->index(), hash))) break;
+        if (locks->IsLocked(LockFingerprint(database->index(), hash))) {
+          database->table_.DeferDue(ref, now_ + 1);
+          continue;
+        }
       }
-      stats_.expire_lag_ms.Add(static_cast<uint64_t>(now_ - entry.deadline()));
+      stats_.expire_lag_ms.Record(static_cast<uint64_t>(now_ - entry.deadline()));
       database->EraseRef(ref, MutationReason::kExpired, "expired");
       ++erased;
     }
@@ -77,7 +82,7 @@ Table::Ref Database::FindForWrite(const Key& key) {
   return ref;
 }
 
-base::Status Database::SetString(const Key& key, std::string_view bytes, TimeMs deadline) {
+base::Status Database::SetString(const Key& key, std::string_view bytes, TimeMs deadline, EventName event) {
   types::StringShape shape = types::ShapeOf(bytes);
   types::HeapString heap{nullptr, 0};
   if (shape.encoding == types::kStringHeap) {
@@ -103,14 +108,14 @@ base::Status Database::SetString(const Key& key, std::string_view bytes, TimeMs 
     keyspace_.outside_bytes_ += types::OutsideBytes(entry);
     keyspace_.events_.Notify({EventClass::kNew, "new", index_, key.text});
   }
-  keyspace_.events_.Notify({EventClass::kString, "set", index_, key.text});
+  keyspace_.events_.Notify({event.event_class, event.name, index_, key.text});
   return {};
 }
 
 base::Status Database::Replace(Table::Ref ref, const types::StringShape& shape, std::string_view bytes,
                                types::HeapString heap, TimeMs deadline) {
   Entry* entry = table_.entry(ref);
-  if (!table_.CanResize(ref, shape.value_bytes, deadline)) {
+  if (!HasRoom(*entry, shape.value_bytes, deadline)) {
     types::FreeHeap(heap);
     return kOutOfMemory;
   }
@@ -123,15 +128,16 @@ base::Status Database::Replace(Table::Ref ref, const types::StringShape& shape, 
   table_.Touch(ref);
   keyspace_.outside_bytes_ -= types::OutsideBytes(*entry);
   types::ReleaseOutside(*entry);
-  if (entry->deadline() != deadline) table_.SetDeadline(ref, deadline);
+  if (entry->deadline() != deadline) MS_CHECK(table_.SetDeadline(ref, deadline) != nullptr);
   entry = table_.Resize(ref, shape.value_bytes);
-  entry->SetType(dash::Type::kString, shape.encoding);
+  MS_CHECK(entry != nullptr);
+  entry->set_type(dash::Type::kString, shape.encoding);
   types::StoreString(*entry, shape, bytes, heap);
   keyspace_.outside_bytes_ += types::OutsideBytes(*entry);
   return {};
 }
 
-base::Result<int64_t> Database::IncrementBy(const Key& key, int64_t delta, std::string_view event) {
+base::Result<int64_t> Database::IncrementBy(const Key& key, int64_t delta, EventName event) {
   Table::Ref ref = FindForWrite(key);
   int64_t value = 0;
   TimeMs deadline = kNoDeadline;
@@ -162,19 +168,30 @@ base::Result<int64_t> Database::IncrementBy(const Key& key, int64_t delta, std::
     types::StoreInt(*table_.entry(ref), value);
     keyspace_.events_.Notify({EventClass::kNew, "new", index_, key.text});
   }
-  keyspace_.events_.Notify({EventClass::kString, event, index_, key.text});
+  keyspace_.events_.Notify({event.event_class, event.name, index_, key.text});
   return value;
 }
 
-void Database::SetDeadline(Table::Ref ref, TimeMs deadline) {
+base::Status Database::SetDeadline(Table::Ref ref, TimeMs deadline) {
   Entry* entry = table_.entry(ref);
+  if (!HasRoom(*entry, entry->value_bytes(), deadline)) return kOutOfMemory;
   keyspace_.sink_.Report({.kind = MutationKind::kDeadline,
                           .db = index_,
                           .key = entry->key(),
                           .before = entry,
                           .deadline = deadline});
-  table_.Touch(ref);
-  table_.SetDeadline(ref, deadline);
+  MS_CHECK(table_.SetDeadline(ref, deadline) != nullptr);
+  return {};
+}
+
+bool Database::HasRoom(const Entry& entry, size_t value_bytes, TimeMs deadline) {
+  size_t needed = Entry::Bytes(entry.key_bytes(), value_bytes, deadline != kNoDeadline);
+  if (dash::Slab::ClassBytes(needed) <= dash::Slab::ClassBytes(entry.bytes())) return true;
+  // The slab hands the block just freed to the next request of its class.
+  dash::Handle probe = keyspace_.slab_.Allocate(needed);
+  if (probe == 0) return false;
+  keyspace_.slab_.Free(probe);
+  return true;
 }
 
 bool Database::Erase(const Key& key, std::string_view event) {
@@ -207,9 +224,9 @@ size_t Database::Flush() {
   keyspace_.sink_.Report({.kind = MutationKind::kFlush, .db = index_});
   uint64_t cursor = 0;
   do {
-    cursor = table_.Scan(cursor, [&](const Entry& entry) {
-      keyspace_.outside_bytes_ -= types::OutsideBytes(entry);
-      types::ReleaseOutside(entry);
+    cursor = table_.Scan(cursor, [&](const Entry* entry) {
+      keyspace_.outside_bytes_ -= types::OutsideBytes(*entry);
+      types::ReleaseOutside(*entry);
     });
   } while (cursor != 0);
   table_.Clear();

@@ -54,11 +54,12 @@ class Database {
   dash::Table::Ref FindForWrite(const Key& key);
 
   // Sets or replaces a whole string value of any former type. `deadline` kNoDeadline: none.
-  base::Status SetString(const Key& key, std::string_view bytes, TimeMs deadline);
-  // Adds `delta` to the integer at `key` (0 if absent) and keeps its deadline. The events name is the caller's.
-  base::Result<int64_t> IncrementBy(const Key& key, int64_t delta, std::string_view event);
+  base::Status SetString(const Key& key, std::string_view bytes, TimeMs deadline,
+                         EventName event = kEventSet);
+  // Adds `delta` to the integer at `key` (0 if absent) and keeps its deadline.
+  base::Result<int64_t> IncrementBy(const Key& key, int64_t delta, EventName event = kEventIncrement);
   // Replaces the deadline of an existing key.
-  void SetDeadline(dash::Table::Ref ref, TimeMs deadline);
+  base::Status SetDeadline(dash::Table::Ref ref, TimeMs deadline);
   // Returns whether the key was there.
   bool Erase(const Key& key, std::string_view event);
   void EraseRef(dash::Table::Ref ref, types::MutationReason reason, std::string_view event);
@@ -72,6 +73,8 @@ class Database {
  private:
   friend class Keyspace;
   bool Expired(const dash::Entry& entry) const;
+  // Whether the entry may take this form; checked before a change is reported, since a report cannot be taken back.
+  bool HasRoom(const dash::Entry& entry, size_t value_bytes, TimeMs deadline);
   base::Status Replace(dash::Table::Ref ref, const types::StringShape& shape, std::string_view bytes,
                        types::HeapString heap, TimeMs deadline);
 

@@ -33,11 +33,11 @@ enum class MutationReason : uint8_t { kCommand, kExpired, kEvicted };
 struct Mutation {
   MutationKind kind;
   MutationReason reason = MutationReason::kCommand;
-  DbIndex db;
-  std::string_view key;
+  DbIndex db = {};
+  std::string_view key = {};
   // The entry as it is before the change; null if the key is absent. Valid during the call only.
   const dash::Entry* before = nullptr;
-  std::string_view bytes;
+  std::string_view bytes = {};
   uint64_t offset = 0;
   TimeMs deadline = kNoDeadline;
 };

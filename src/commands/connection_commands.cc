@@ -1,0 +1,340 @@
+// The connection itself: AUTH CLIENT ECHO HELLO PING QUIT SELECT.
+
+#include <string>
+
+#include "command/server_control.h"
+#include "command/shard_state.h"
+#include "command/version.h"
+#include "commands/args.h"
+#include "commands/tables.h"
+
+namespace moonshard::commands {
+
+namespace {
+
+using command::ArgSpec;
+using command::ArgType;
+using command::CommandRow;
+
+inline constexpr base::StaticError kWrongPass{base::Code::kWrongPass,
+                                              "invalid username-password pair or user is disabled."};
+inline constexpr base::StaticError kNoPassword{
+    base::Code::kErr,
+    "AUTH <password> called without any password configured for the default user. Are you sure your configuration is "
+    "correct?"};
+inline constexpr base::StaticError kBadName{
+    base::Code::kErr, "Client names cannot contain spaces, newlines or special characters."};
+inline constexpr base::StaticError kNoProto{base::Code::kNoProto, "unsupported protocol version"};
+inline constexpr base::StaticError kProtoNotInteger{base::Code::kErr,
+                                                    "Protocol version is not an integer or out of range"};
+inline constexpr base::StaticError kHelloNoAuth{
+    base::Code::kNoAuth,
+    "HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option "
+    "can be used to authenticate the client and select the RESP protocol version at the same time"};
+inline constexpr base::StaticError kDbRange{base::Code::kErr, "DB index is out of range"};
+
+Outcome Ping(Context& context) {
+  if (context.args.size() > 2) {
+    context.reply.ErrorLine("ERR wrong number of arguments for 'ping' command");
+  } else if (context.args.size() == 2) {
+    context.reply.Bulk(context.arg(1));
+  } else {
+    context.reply.Simple("PONG");
+  }
+  return Outcome::kDone;
+}
+
+Outcome Echo(Context& context) {
+  context.reply.Bulk(context.arg(1));
+  return Outcome::kDone;
+}
+
+Outcome Quit(Context& context) {
+  context.reply.Ok();
+  context.session->close_after_reply = true;
+  return Outcome::kDone;
+}
+
+Outcome Select(Context& context) {
+  auto index = ParseInt64(context.arg(1));
+  if (!index) return context.Fail(db::kNotAnInteger);
+  if (*index < 0 || *index >= static_cast<int64_t>(db::kDatabaseCount)) return context.Fail(kDbRange);
+  context.session->db = DbIndex(static_cast<uint16_t>(*index));
+  context.reply.Ok();
+  return Outcome::kDone;
+}
+
+// Only the default user exists until access control lists do.
+bool Authenticate(Context& context, std::string_view user, std::string_view password) {
+  if (user != "default" || !context.shard.server->PasswordMatches(password)) return false;
+  context.session->authenticated = true;
+  return true;
+}
+
+Outcome Auth(Context& context) {
+  if (context.args.size() > 3) return context.Fail(db::kSyntax);
+  bool with_user = context.args.size() == 3;
+  if (!with_user && !context.shard.server->live().password_required.load(std::memory_order_relaxed)) {
+    return context.Fail(kNoPassword);
+  }
+  std::string_view user = with_user ? context.arg(1) : "default";
+  if (!Authenticate(context, user, context.args.back())) return context.Fail(kWrongPass);
+  context.reply.Ok();
+  return Outcome::kDone;
+}
+
+bool NameOk(std::string_view name) {
+  for (char c : name) {
+    if (c < '!' || c > '~') return false;
+  }
+  return true;
+}
+
+struct HelloRequest {
+  int64_t protocol = 0;  // 0: stays
+  bool auth = false;
+  std::string_view user;
+  std::string_view password;
+  bool set_name = false;
+  std::string_view name;
+};
+
+// False: the error has been replied.
+bool ParseHello(Context& context, HelloRequest& request) {
+  if (context.args.size() == 1) return true;
+  auto version = ParseInt64(context.arg(1));
+  if (!version) {
+    context.reply.Error(kProtoNotInteger);
+    return false;
+  }
+  if (*version < 2 || *version > 3) {
+    context.reply.Error(kNoProto);
+    return false;
+  }
+  request.protocol = *version;
+  for (size_t i = 2; i < context.args.size(); ++i) {
+    size_t more = context.args.size() - i - 1;
+    if (EqualsIgnoreCase(context.arg(i), "AUTH") && more >= 2) {
+      request.auth = true;
+      request.user = context.arg(i + 1);
+      request.password = context.arg(i + 2);
+      i += 2;
+    } else if (EqualsIgnoreCase(context.arg(i), "SETNAME") && more >= 1) {
+      request.set_name = true;
+      request.name = context.arg(i + 1);
+      i += 1;
+      if (!NameOk(request.name)) {
+        context.reply.Error(kBadName);
+        return false;
+      }
+    } else {
+      context.reply.ErrorLine("ERR Syntax error in HELLO option '" + std::string(context.arg(i)) + "'");
+      return false;
+    }
+  }
+  return true;
+}
+
+Outcome Hello(Context& context) {
+  HelloRequest request;
+  if (!ParseHello(context, request)) return Outcome::kDone;
+  command::Session& session = *context.session;
+  if (request.auth && !Authenticate(context, request.user, request.password)) return context.Fail(kWrongPass);
+  if (!session.authenticated) return context.Fail(kHelloNoAuth);
+  if (request.set_name) session.name = request.name;
+  if (request.protocol != 0) session.protocol = static_cast<resp::Protocol>(request.protocol);
+  resp::Reply reply(context.reply.buffer(), session.protocol);
+  reply.Map(7);
+  reply.Bulk("server");
+  reply.Bulk("redis");
+  reply.Bulk("version");
+  reply.Bulk(command::kRedisVersion);
+  reply.Bulk("proto");
+  reply.Integer(static_cast<int64_t>(session.protocol));
+  reply.Bulk("id");
+  reply.Integer(static_cast<int64_t>(session.id));
+  reply.Bulk("mode");
+  reply.Bulk("standalone");
+  reply.Bulk("role");
+  reply.Bulk("master");
+  reply.Bulk("modules");
+  reply.Array(0);
+  return Outcome::kDone;
+}
+
+Outcome ClientId(Context& context) {
+  context.reply.Integer(static_cast<int64_t>(context.session->id));
+  return Outcome::kDone;
+}
+
+Outcome ClientGetname(Context& context) {
+  if (context.session->name.empty()) {
+    context.reply.Null();
+  } else {
+    context.reply.Bulk(context.session->name);
+  }
+  return Outcome::kDone;
+}
+
+Outcome ClientSetname(Context& context) {
+  if (!NameOk(context.arg(2))) return context.Fail(kBadName);
+  context.session->name = context.arg(2);
+  context.reply.Ok();
+  return Outcome::kDone;
+}
+
+Outcome ClientSetinfo(Context& context) {
+  bool is_name = EqualsIgnoreCase(context.arg(2), "LIB-NAME");
+  if (!is_name && !EqualsIgnoreCase(context.arg(2), "LIB-VER")) {
+    context.reply.ErrorLine("ERR Unrecognized option '" + std::string(context.arg(2)) + "'");
+    return Outcome::kDone;
+  }
+  if (!NameOk(context.arg(3))) {
+    context.reply.ErrorLine("ERR " + std::string(context.arg(2)) +
+                            " cannot contain spaces, newlines or special characters.");
+    return Outcome::kDone;
+  }
+  (is_name ? context.session->library_name : context.session->library_version) = context.arg(3);
+  context.reply.Ok();
+  return Outcome::kDone;
+}
+
+// ---- rows
+
+constexpr uint32_t kAlways = command::kNoScript | command::kLoading | command::kStale;
+
+constexpr ArgSpec kPingArguments[] = {{.name = "message", .flags = command::kOptional}};
+constexpr ArgSpec kEchoArguments[] = {{.name = "message"}};
+constexpr ArgSpec kSelectArguments[] = {{.name = "index", .type = ArgType::kInteger}};
+constexpr ArgSpec kAuthArguments[] = {{.name = "username", .flags = command::kOptional, .since = "6.0.0"},
+                                      {.name = "password"}};
+constexpr ArgSpec kHelloAuth[] = {{.name = "username"}, {.name = "password"}};
+constexpr ArgSpec kHelloOptions[] = {
+    {.name = "protover", .type = ArgType::kInteger},
+    {.name = "auth", .type = ArgType::kBlock, .token = "AUTH", .flags = command::kOptional, .arguments = kHelloAuth},
+    {.name = "clientname", .token = "SETNAME", .flags = command::kOptional}};
+constexpr ArgSpec kHelloArguments[] = {
+    {.name = "arguments", .type = ArgType::kBlock, .flags = command::kOptional, .arguments = kHelloOptions}};
+constexpr ArgSpec kNameArguments[] = {{.name = "connection-name"}};
+constexpr ArgSpec kSetinfoChoices[] = {{.name = "libname", .token = "LIB-NAME"},
+                                       {.name = "libver", .token = "LIB-VER"}};
+constexpr ArgSpec kSetinfoArguments[] = {{.name = "attr", .type = ArgType::kOneOf, .arguments = kSetinfoChoices}};
+
+constexpr CommandRow kClientRows[] = {
+    {.name = "getname",
+     .arity = 2,
+     .flags = kAlways | command::kSession,
+     .categories = command::kCatConnection,
+     .group = command::Group::kConnection,
+     .since = "2.6.9",
+     .complexity = "O(1)",
+     .summary = "Returns the name of the connection.",
+     .handler = ClientGetname},
+    {.name = "id",
+     .arity = 2,
+     .flags = kAlways | command::kSession,
+     .categories = command::kCatConnection,
+     .group = command::Group::kConnection,
+     .since = "5.0.0",
+     .complexity = "O(1)",
+     .summary = "Returns the number of the connection.",
+     .handler = ClientId},
+    {.name = "setinfo",
+     .arity = 4,
+     .flags = kAlways | command::kSession,
+     .categories = command::kCatConnection,
+     .group = command::Group::kConnection,
+     .since = "7.2.0",
+     .complexity = "O(1)",
+     .summary = "Says which client library the connection uses.",
+     .arguments = kSetinfoArguments,
+     .handler = ClientSetinfo},
+    {.name = "setname",
+     .arity = 3,
+     .flags = kAlways | command::kSession,
+     .categories = command::kCatConnection,
+     .group = command::Group::kConnection,
+     .since = "2.6.9",
+     .complexity = "O(1)",
+     .summary = "Names the connection.",
+     .arguments = kNameArguments,
+     .handler = ClientSetname},
+};
+static_assert(command::RowsAreSane(kClientRows));
+
+constexpr CommandRow kRows[] = {
+    {.name = "auth",
+     .arity = -2,
+     .flags = kAlways | command::kFast | command::kNoAuth | command::kSession | command::kAllowBusy,
+     .categories = command::kCatConnection,
+     .group = command::Group::kConnection,
+     .since = "1.0.0",
+     .complexity = "O(N) for N passwords of the user",
+     .summary = "Authenticates the connection.",
+     .arguments = kAuthArguments,
+     .handler = Auth},
+    {.name = "client",
+     .arity = -2,
+     .categories = command::kCatConnection,
+     .group = command::Group::kConnection,
+     .since = "2.4.0",
+     .complexity = "Depends on the subcommand.",
+     .summary = "Commands about connections.",
+     .subcommands = kClientRows},
+    {.name = "echo",
+     .arity = 2,
+     .flags = command::kFast,
+     .categories = command::kCatConnection,
+     .group = command::Group::kConnection,
+     .since = "1.0.0",
+     .complexity = "O(1)",
+     .summary = "Returns its argument.",
+     .arguments = kEchoArguments,
+     .handler = Echo},
+    {.name = "hello",
+     .arity = -1,
+     .flags = kAlways | command::kFast | command::kNoAuth | command::kSession | command::kAllowBusy,
+     .categories = command::kCatConnection,
+     .group = command::Group::kConnection,
+     .since = "6.0.0",
+     .complexity = "O(1)",
+     .summary = "Opens the conversation: protocol version, authentication, name.",
+     .arguments = kHelloArguments,
+     .handler = Hello},
+    {.name = "ping",
+     .arity = -1,
+     .flags = command::kFast,
+     .categories = command::kCatConnection,
+     .group = command::Group::kConnection,
+     .since = "1.0.0",
+     .complexity = "O(1)",
+     .summary = "Answers PONG, or its argument.",
+     .arguments = kPingArguments,
+     .handler = Ping},
+    {.name = "quit",
+     .arity = -1,
+     .flags = kAlways | command::kFast | command::kNoAuth | command::kSession | command::kAllowBusy,
+     .categories = command::kCatConnection,
+     .group = command::Group::kConnection,
+     .since = "1.0.0",
+     .complexity = "O(1)",
+     .summary = "Closes the connection.",
+     .handler = Quit},
+    {.name = "select",
+     .arity = 2,
+     .flags = command::kLoading | command::kStale | command::kFast | command::kSession,
+     .categories = command::kCatConnection,
+     .group = command::Group::kConnection,
+     .since = "1.0.0",
+     .complexity = "O(1)",
+     .summary = "Selects the database of the connection.",
+     .arguments = kSelectArguments,
+     .handler = Select},
+};
+static_assert(command::RowsAreSane(kRows));
+
+}  // namespace
+
+std::span<const CommandRow> ConnectionCommands() { return kRows; }
+
+}  // namespace moonshard::commands

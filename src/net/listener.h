@@ -1,0 +1,65 @@
+#pragma once
+// Listener: one shard's connections. Shard 0 accepts; each new connection goes to the shard that has the fewest, by
+// message. At a turn's end every connection with something to send is flushed once.
+//
+// Owned by one shard; the counts in ConnectionBalance are shared.
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "command/server_control.h"
+#include "command/shard_state.h"
+#include "net/connection.h"
+#include "shard/io.h"
+
+namespace moonshard::net {
+
+// How many connections each shard has, assigned ones included. Written by the accepting shard and by the owners.
+struct ConnectionBalance {
+  explicit ConnectionBalance(size_t shard_count) : open(shard_count) {}
+  std::vector<std::atomic<uint32_t>> open;
+  std::atomic<uint32_t> max_clients{10000};
+
+  ShardId LeastLoaded() const;
+  uint32_t Total() const;
+};
+
+class Listener final : public shard::AcceptHandler {
+ public:
+  Listener(command::ShardState& state, ConnectionBalance& balance);
+  Listener(const Listener&) = delete;
+  Listener& operator=(const Listener&) = delete;
+  ~Listener() override;
+
+  // Accepts on this shard. The port that was bound is returned (0 for a unix socket).
+  base::Result<uint16_t> Listen(const shard::ListenAddress& address);
+  // Flushes the turn's replies.
+  void EndTurn();
+  bool has_dirty() const { return dirty_ != nullptr; }
+
+  void OnAccept(shard::AcceptedSocket socket) override;
+
+  // For connections.
+  void AddDirty(Connection& connection);
+  void Remove(Connection& connection);
+  template <typename Fn>
+  void ForEach(Fn&& fn) {
+    for (Connection* c = first_; c != nullptr; c = c->next) fn(*c);
+  }
+
+ private:
+  Connection& Add(shard::AcceptedSocket socket);
+  void Adopt(shard::AcceptedSocket socket);
+  // Over maxclients: says so and closes.
+  void Refuse(shard::AcceptedSocket socket);
+
+  command::ShardState& state_;
+  ConnectionBalance& balance_;
+  std::vector<shard::ListenerId> listeners_;
+  Connection* first_ = nullptr;
+  Connection* dirty_ = nullptr;
+};
+
+}  // namespace moonshard::net

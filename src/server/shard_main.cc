@@ -1,0 +1,59 @@
+#include "server/shard_main.h"
+
+namespace moonshard::server {
+
+namespace {
+command::ShardState MakeState(shard::Shard& shard, db::Keyspace& keyspace, tx::Manager& tx,
+                              command::ServerControl& server) {
+  command::ShardState state;
+  state.shard = &shard;
+  state.keyspace = &keyspace;
+  state.tx = &tx;
+  state.server = &server;
+  return state;
+}
+}  // namespace
+
+ShardMain::ShardMain(shard::Shard& shard, const ShardParts& parts)
+    : shard_(shard),
+      keyspace_({.seed = parts.hash_seed, .random_seed = shard.env().RandomSeed()}),
+      tx_(shard, parts.managers),
+      state_(MakeState(shard, keyspace_, tx_, parts.server)),
+      engine_(state_, parts.server.registry()),
+      listener_(state_, parts.balance) {
+  state_.engine = &engine_;
+  shard.set_local(&state_);
+}
+
+void ShardMain::EndTurn() {
+  keyspace_.SetNow(shard_.now_ms());
+  if (keyspace_.NextDeadlineHint() <= keyspace_.now()) {
+    keyspace_.ExpireDue(kExpirePerTurn, tx_.idle() ? nullptr : this);
+  }
+  tx_.EndTurn();
+  listener_.EndTurn();
+  PublishMemory();
+}
+
+void ShardMain::PublishMemory() {
+  auto bytes = static_cast<int64_t>(keyspace_.used_bytes());
+  int64_t change = bytes - published_bytes_;
+  if (change < kMemoryGrain && change > -kMemoryGrain) return;
+  published_bytes_ = bytes;
+  state_.server->used_memory().fetch_add(static_cast<uint64_t>(change), std::memory_order_relaxed);
+}
+
+bool ShardMain::HasWork() const {
+  return listener_.has_dirty() || tx_.HasWork() || keyspace_.NextDeadlineHint() <= keyspace_.now();
+}
+
+TimeNs ShardMain::NextDeadline() const {
+  TimeMs deadline = keyspace_.NextDeadlineHint();
+  if (deadline == kNoDeadline) return shard::kNever;
+  // A deadline far away is looked at again within the hour: the sum below must not overflow.
+  constexpr TimeMs kFarMs = 3'600'000;
+  TimeMs left = std::clamp<TimeMs>(deadline - shard_.now_ms(), 0, kFarMs);
+  return shard_.now_ns() + left * 1'000'000;
+}
+
+}  // namespace moonshard::server

@@ -1,0 +1,58 @@
+#pragma once
+// ShardMain: what one shard's thread owns, put together, and its part in every turn.
+
+#include <atomic>
+#include <cstdint>
+
+#include "command/engine.h"
+#include "command/server_control.h"
+#include "command/shard_state.h"
+#include "db/keyspace.h"
+#include "net/listener.h"
+#include "shard/shard.h"
+#include "tx/manager.h"
+
+namespace moonshard::server {
+
+// Keys erased by the clock per turn: some 100 us, so that a burst of deadlines delays nobody noticeably.
+inline constexpr size_t kExpirePerTurn = 512;
+// A shard tells the common memory counter of changes of at least this many bytes.
+inline constexpr int64_t kMemoryGrain = 4096;
+
+struct ShardParts {
+  base::HashSeed hash_seed;
+  tx::Managers& managers;
+  command::ServerControl& server;
+  net::ConnectionBalance& balance;
+};
+
+class ShardMain final : public shard::TurnHooks, public db::LockView {
+ public:
+  ShardMain(shard::Shard& shard, const ShardParts& parts);
+
+  net::Listener& listener() { return listener_; }
+  command::ShardState& state() { return state_; }
+
+  // shard::TurnHooks
+  void BeforeStamp() override { tx_.BeforeStamp(true); }
+  void EndTurn() override;
+  bool HasWork() const override;
+  TimeNs NextDeadline() const override;
+  // db::LockView
+  bool IsLocked(uint64_t fingerprint) const override {
+    return !tx_.MayRunNow(fingerprint, tx::LockMode::kExclusive);
+  }
+
+ private:
+  void PublishMemory();
+
+  shard::Shard& shard_;
+  db::Keyspace keyspace_;
+  tx::Manager tx_;
+  command::ShardState state_;
+  command::Engine engine_;
+  net::Listener listener_;
+  int64_t published_bytes_ = 0;
+};
+
+}  // namespace moonshard::server
