@@ -88,7 +88,7 @@ class CommandParser {
   static constexpr int64_t kNoBulk = -1;
   static constexpr size_t kCrlfBytes = 2;
   // Beyond this the list of ranges is returned to the allocator after the command.
-  static constexpr size_t kPendingKept = 1024;
+  static constexpr size_t kPendingKept = 64;
 
   Step Begin(std::span<char> input, ArgVector& args);
   Step Resume(std::span<char> input, ArgVector& args);
