@@ -128,7 +128,8 @@ class Slab {
   MS_ALWAYS_INLINE static uint32_t ClassOf(size_t bytes) {
     if (bytes <= kFineBytesMax) [[likely]]
       return static_cast<uint32_t>((bytes + kUnitBytes - 1) / kUnitBytes);
-    return kFineClasses + 1 + kCoarseBlocksMax - static_cast<uint32_t>(kChunkBytes / bytes);
+    const size_t rounded = (bytes + kUnitBytes - 1) / kUnitBytes * kUnitBytes;
+    return kFineClasses + 1 + kCoarseBlocksMax - static_cast<uint32_t>(kChunkBytes / rounded);
   }
   MS_ALWAYS_INLINE static uint32_t ClassUnits(uint32_t size_class) {
     if (size_class <= kFineClasses) [[likely]]
