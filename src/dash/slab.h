@@ -175,7 +175,7 @@ class Slab {
   size_t free_resident_ = 0;
   uint32_t chunk_count_ = 0;  // chunks of the range
   uint32_t frontier_ = 1;     // chunks from here on were never used
-  uint32_t opened_ = 1;       // chunks below are readable and writable
+  uint32_t opened_ = 0;       // chunks below are readable and writable
   uint32_t free_chunks_ = 0;  // free chunks below the frontier
   uint32_t free_hint_ = 0;    // no word of free_bits_ before this one has a bit set
   HugePages huge_pages_ = HugePages::kOff;
