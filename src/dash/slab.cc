@@ -10,8 +10,9 @@ namespace {
 
 constexpr size_t kPageBytes = 4096;
 constexpr size_t kHugePageBytes = size_t{2} << 20;
-// The range is opened in steps of this many chunks (1 MiB): one mprotect call each.
-constexpr uint32_t kOpenChunks = 16;
+// The range is opened in steps of this many chunks (2 MiB): one mprotect call each, and the kernel can put a
+// huge page there, which it never does where part of it is not accessible at the first fault.
+constexpr uint32_t kOpenChunks = kHugePageBytes / Slab::kChunkBytes;
 // Free chunks that keep their pages: at least this many, or one in kResidentShare of the chunks in use.
 constexpr size_t kResidentChunksMin = 16;
 constexpr size_t kResidentShare = 32;
@@ -228,7 +229,7 @@ Handle Slab::AllocateRun(size_t bytes) {
   chunks_[first].next = count;
   chunks_[first].prev = static_cast<uint32_t>(RoundUp(bytes, kPageBytes) / kPageBytes);
   used_bytes_ += RoundUp(bytes, kPageBytes);
-  Unpoison(ChunkAddress(first), RoundUp(bytes, kUnitBytes));
+  Unpoison(ChunkAddress(first), RoundUp(bytes, kPageBytes));
   return first * kChunkUnits;
 }
 

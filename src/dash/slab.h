@@ -128,7 +128,8 @@ class Slab {
   MS_ALWAYS_INLINE static uint32_t ClassOf(size_t bytes) {
     if (bytes <= kFineBytesMax) [[likely]]
       return static_cast<uint32_t>((bytes + kUnitBytes - 1) / kUnitBytes);
-    return kFineClasses + 1 + kCoarseBlocksMax - static_cast<uint32_t>(kChunkBytes / bytes);
+    const size_t rounded = (bytes + kUnitBytes - 1) / kUnitBytes * kUnitBytes;
+    return kFineClasses + 1 + kCoarseBlocksMax - static_cast<uint32_t>(kChunkBytes / rounded);
   }
   MS_ALWAYS_INLINE static uint32_t ClassUnits(uint32_t size_class) {
     if (size_class <= kFineClasses) [[likely]]
@@ -174,7 +175,7 @@ class Slab {
   size_t free_resident_ = 0;
   uint32_t chunk_count_ = 0;  // chunks of the range
   uint32_t frontier_ = 1;     // chunks from here on were never used
-  uint32_t opened_ = 1;       // chunks below are readable and writable
+  uint32_t opened_ = 0;       // chunks below are readable and writable
   uint32_t free_chunks_ = 0;  // free chunks below the frontier
   uint32_t free_hint_ = 0;    // no word of free_bits_ before this one has a bit set
   HugePages huge_pages_ = HugePages::kOff;

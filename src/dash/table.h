@@ -105,7 +105,8 @@ class Table {
   // comes back empty while earliest_deadline_hint() <= now, that bound was reached; call again, next turn.
   // `now` must not step back.
   Ref NextDue(TimeMs now);
-  // For a due entry that cannot be erased now (its key is locked): NextDue passes it over until `until`.
+  // For a due entry that cannot be erased now (its key is locked): NextDue passes it over until `until`, or
+  // until another entry of its segment falls due.
   void DeferDue(Ref ref, TimeMs until);
   // Not later than the earliest deadline; kNoDeadline if there is none. Any time in the past means "now".
   TimeMs earliest_deadline_hint() const { return due_mask_ != 0 ? 0 : wheel_.EarliestHint(); }
