@@ -127,7 +127,7 @@ std::string FormatJson(const PhaseReport& report) {
       result.sent, result.replies, report.wall_s, PerSecond(report), Micros(latency.Quantile(0.5)),
       Micros(latency.Quantile(0.9)), Micros(latency.Quantile(0.99)), Micros(latency.Quantile(0.999)),
       Micros(latency.max()), latency.Mean() / 1e3, report.own_cpu_s / report.wall_s, report.busy_share,
-      MicrosPerRequest(report.own_cpu_s, result.replies), result.hits, result.misses, result.errors,
+      MicrosPerRequest(report.work_cpu_s, result.replies), result.hits, result.misses, result.errors,
       result.odd_sizes, result.bytes_in);
   if (report.server_cpu_s >= 0) {
     out += fmt::format(",\"server_cpu\":{:.4f},\"server_us_per_request\":{:.4f}",
@@ -150,7 +150,7 @@ std::string FormatText(const Options& options, const PhaseReport& report) {
                      Micros(latency.Quantile(0.99)), Micros(latency.Quantile(0.999)), Micros(latency.max()));
   out += fmt::format("generator: cpu {:.2f}, busy {:.2f} of {} thread(s), {:.3f} us/request\n",
                      report.own_cpu_s / report.wall_s, report.busy_share, options.threads,
-                     MicrosPerRequest(report.own_cpu_s, result.replies));
+                     MicrosPerRequest(report.work_cpu_s, result.replies));
   if (report.server_cpu_s >= 0) {
     out += fmt::format("server: cpu {:.2f}, {:.3f} us/request\n", report.server_cpu_s / report.wall_s,
                        MicrosPerRequest(report.server_cpu_s, result.replies));
@@ -221,6 +221,8 @@ base::Result<PhaseReport> RunPhase(const Options& options, const Phase& phase) {
   if (server_after >= 0) report.server_cpu_s = server_after - server_before;
   report.busy_share =
       1 - static_cast<double>(report.result.idle_ns) / 1e9 / (report.wall_s * options.threads);
+  report.work_cpu_s =
+      options.waiting == Waiting::kSpin ? report.own_cpu_s * report.busy_share : report.own_cpu_s;
   if (report.result.failure.empty() && report.result.replies != report.result.sent) {
     report.result.failure = fmt::format("{} replies are missing", report.result.sent - report.result.replies);
   }

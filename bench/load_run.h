@@ -26,6 +26,7 @@ struct PhaseReport {
   double own_cpu_s = 0;
   double busy_share =
       0;  // part of the generator threads' time that was not waiting; near 1: the generator is the limit
+  double work_cpu_s = 0;     // own_cpu_s without what was spent spinning
   double server_cpu_s = -1;  // -1: not asked for
 };
 
