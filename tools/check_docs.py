@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Documents name only what exists: local links of every Markdown file, and each path in backticks in docs/tour.md."""
+"""Documents name only what exists: local links of every Markdown file, and each path in backticks in docs/tour.md. The index
+of the decisions lists each of them, and each folder under src/ has its README."""
 
 import re
 
@@ -10,6 +11,7 @@ CODE = re.compile(r"`([^`\n]+)`")
 # A path of the tree in backticks: starts at a folder of the root and goes down at least one level.
 TREE_PATH = re.compile(r"^(src|tools|tests|bench|docs|cmake|fuzz|web|model)/[\w./-]+$")
 TOUR = "docs/tour.md"
+DECISIONS = "docs/decisions"
 
 
 def prose(text):
@@ -36,7 +38,19 @@ def check(root):
                     violations.append(f"{path}:{line_of(match)}: names {match.group(1)}, which does not exist")
     if not (root / TOUR).is_file():
         violations.append(f"{TOUR}: missing")
-    return violations
+    return violations + unlisted_decisions(root) + folders_without_readme(root)
+
+
+def unlisted_decisions(root):
+    index = root / DECISIONS / "README.md"
+    listed = index.read_text() if index.is_file() else ""
+    pages = [path for path in check_lib.files(root) if str(path.parent) == DECISIONS and path.name[:4].isdigit()]
+    return [f"{path}: not in {DECISIONS}/README.md" for path in pages if f"({path.name})" not in listed]
+
+
+def folders_without_readme(root):
+    folders = {path.parts[1] for path in check_lib.cxx_files(root) if len(path.parts) > 2}
+    return [f"src/{folder}: has no README.md" for folder in sorted(folders) if not (root / "src" / folder / "README.md").is_file()]
 
 
 if __name__ == "__main__":

@@ -9,17 +9,40 @@ import check_lib
 SHARD_OWNED = {"dash", "types", "vector", "graph", "search", "db", "tx", "lua", "command", "commands", "pubsub", "acl",
                "resp", "net"}
 
-# (pattern, reason, applies) over C++ under src/ without its comments and literals. `applies` takes the folder.
+
+def outside_shard(folder, name):
+    return folder != "shard"
+
+
+def product_outside_shard(folder, name):
+    return folder != "shard" and not name.endswith(("_test.cc", "_bench.cc", "_fuzz.cc"))
+
+
+def not_a_benchmark_outside_shard(folder, name):
+    return folder != "shard" and not name.endswith("_bench.cc")
+
+
+def shard_owned(folder, name):
+    return folder in SHARD_OWNED
+
+
+# (pattern, reason, applies) over C++ under src/ without its comments and literals. `applies` takes folder and file name.
 CODE_RULES = [
     (r"(?<![\w.>])s?rand\s*\(", "use base::Random with a seed that can be replayed", None),
     (r"\b(?:strcpy|strcat|sprintf|vsprintf|gets)\s*\(", "writes without knowing the size; use fmt or Buffer", None),
     (r"\bato(?:i|l|ll|f)\s*\(", "hides errors; use base::ParseInt64", None),
     (r"\bstd::(?:w?regex|basic_regex)\b", "slow and recursive; match by hand", None),
     (r"\busing\s+namespace\s+(?!std::(?:\w+_)?literals\b|std::literals::)", "name what you use", None),
-    (r"\bthread_local\b", "per-thread state lives in src/shard only", lambda folder: folder != "shard"),
+    (r"\bthread_local\b", "per-thread state lives in src/shard only", outside_shard),
     (r"\bthrow\b", "errors are Status and Result", None),
     (r"\bstd::(?:recursive_|timed_|shared_|recursive_timed_|shared_timed_)?mutex\b|\babsl::Mutex\b",
-     "a shard's data has one thread; send a message instead", lambda folder: folder in SHARD_OWNED),
+     "a shard's data has one thread; send a message instead", shard_owned),
+    (r"\b(?:clock_gettime|gettimeofday|(?:system|steady|high_resolution)_clock)\b|\btime\s*\(\s*(?:nullptr|NULL|0)\s*\)",
+     "time comes through shard::Env, or a test cannot set it", product_outside_shard),
+    (r"\b(?:random_device|getrandom|getentropy)\b", "randomness comes through shard::Env, or a run cannot be replayed",
+     product_outside_shard),
+    (r"\b(?:sleep_for|sleep_until|usleep|nanosleep)\b", "nothing waits by sleeping; in tests use the fake clock",
+     not_a_benchmark_outside_shard),
 ]
 CODE_RULES = [(re.compile(pattern), reason, applies) for pattern, reason, applies in CODE_RULES]
 
@@ -54,10 +77,9 @@ def check(root):
         if path.suffix in MARKER_SUFFIXES:
             violations += [f"{path}:{at(text, m)}: write {'TO' 'DO'}(topic): what is missing" for m in MARKER.finditer(text)]
         if path.suffix in check_lib.CXX_SUFFIXES and path.parts[0] == "src":
-            folder = path.parts[1]
             code = check_lib.strip_cxx(text)
             for pattern, reason, applies in CODE_RULES:
-                if applies is None or applies(folder):
+                if applies is None or applies(path.parts[1], path.name):
                     violations += [f"{path}:{at(code, m)}: '{m.group(0).strip()}': {reason}" for m in pattern.finditer(code)]
     return violations
 

@@ -29,7 +29,7 @@ class Histogram {
   static constexpr unsigned kValueBits = 40;  // values are clamped to 2^40 - 1
   static constexpr size_t kBucketCount = (kValueBits - kSubBits + 1) << kSubBits;
 
-  void Record(uint64_t value) {
+  void Add(uint64_t value) {
     ++counts_[BucketOf(value)];
     ++count_;
     sum_ += value;

@@ -32,7 +32,7 @@ TEST(Histogram, EmptyAnswersZero) {
 
 TEST(Histogram, SmallValuesAndExtremesAreExact) {
   Histogram histogram;
-  for (uint64_t value = 1; value <= 100; ++value) histogram.Record(value);
+  for (uint64_t value = 1; value <= 100; ++value) histogram.Add(value);
   EXPECT_EQ(histogram.ValueAt(0.0), 1u);
   EXPECT_EQ(histogram.ValueAt(0.5), 50u);
   EXPECT_EQ(histogram.ValueAt(0.99), 99u);
@@ -42,8 +42,8 @@ TEST(Histogram, SmallValuesAndExtremesAreExact) {
 
 TEST(Histogram, ValueAboveTheRangeKeepsTheMaximum) {
   Histogram histogram;
-  histogram.Record(std::numeric_limits<uint64_t>::max());
-  histogram.Record(5);
+  histogram.Add(std::numeric_limits<uint64_t>::max());
+  histogram.Add(5);
   EXPECT_EQ(histogram.max(), std::numeric_limits<uint64_t>::max());
   EXPECT_EQ(histogram.ValueAt(1.0), histogram.max());
   EXPECT_EQ(histogram.ValueAt(0.5), 5u);
@@ -60,8 +60,8 @@ TEST(Histogram, QuantilesAreWithinOnePercent) {
     for (int i = 0; i < 5000; ++i) {
       uint64_t value = random.Next() >> (64 - Histogram::kValueBits + random.Below(Histogram::kValueBits));
       values.push_back(value);
-      whole->Record(value);
-      (*parts)[random.Below(3)].Record(value);
+      whole->Add(value);
+      (*parts)[random.Below(3)].Add(value);
     }
     std::sort(values.begin(), values.end());
     auto merged = std::make_unique<Histogram>();
@@ -80,7 +80,7 @@ TEST(Histogram, QuantilesAreWithinOnePercent) {
 
 TEST(Histogram, BucketsAddUpToTheCount) {
   Histogram histogram;
-  for (uint64_t value : {0u, 0u, 127u, 128u, 129u, 130u, 100000u}) histogram.Record(value);
+  for (uint64_t value : {0u, 0u, 127u, 128u, 129u, 130u, 100000u}) histogram.Add(value);
   uint64_t total = 0;
   std::vector<uint64_t> bounds;
   histogram.ForEachBucket([&](uint64_t upper_bound, uint64_t count) {

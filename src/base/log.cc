@@ -44,9 +44,14 @@ spdlog::logger& Logger() {
 
 }  // namespace
 
-void InitLog(LogLevel level, std::string_view file) {
-  spdlog::set_default_logger(MakeLogger(file));
+Status InitLog(LogLevel level, std::string_view file) {
+  try {
+    spdlog::set_default_logger(MakeLogger(file));
+  } catch (const spdlog::spdlog_ex& error) {
+    return Status::WithText(Code::kIo, error.what());
+  }
   SetLogLevel(level);
+  return Status::Ok();
 }
 
 void SetLogLevel(LogLevel level) {

@@ -5,13 +5,17 @@
 #include <fmt/core.h>
 
 #include <string_view>
+#include <utility>
+
+#include "base/status.h"
 
 namespace moonshard::base {
 
 enum class LogLevel { kDebug, kInfo, kWarning, kError };
 
-// `file` empty: stdout. Call once before threads start.
-void InitLog(LogLevel level, std::string_view file);
+// `file` empty: stdout. Call once before threads start. A file that cannot be opened is an error, and the log
+// stays where it was.
+Status InitLog(LogLevel level, std::string_view file);
 void SetLogLevel(LogLevel level);
 bool LogEnabled(LogLevel level);
 void LogLine(LogLevel level, std::string_view line);

@@ -8,6 +8,7 @@ class Docs(PlantedTree):
         super().setUp()
         self.plant("docs/tour.md", "`src/base/a.h`\n")
         self.plant("src/base/a.h", "")
+        self.plant("src/base/README.md", "")
 
     def test_existing_paths_pass(self):
         self.plant("README.md", "[tour](docs/tour.md#start), [web](https://example.org/x), [here](#below)\n")
@@ -28,3 +29,13 @@ class Docs(PlantedTree):
     def test_missing_tour_fails(self):
         (self.root / "docs/tour.md").unlink()
         self.assert_violation(check_docs.check(self.root), "missing")
+
+    def test_decision_outside_the_index_fails(self):
+        self.plant("docs/decisions/0001-x.md", "")
+        self.plant("docs/decisions/README.md", "[0002](0002-y.md)\n")
+        self.plant("docs/decisions/0002-y.md", "")
+        self.assert_violation(check_docs.check(self.root), "0001-x.md", "not in docs/decisions/README.md")
+
+    def test_folder_without_readme_fails(self):
+        self.plant("src/dash/a.h", "")
+        self.assert_violation(check_docs.check(self.root), "src/dash", "no README.md")

@@ -47,6 +47,14 @@ class Names(PlantedTree):
         self.fails("src/db/a.h", "std::shared_mutex m;\n")
         self.passes("src/base/a.h", "std::mutex m;\n")
 
+    def test_time_randomness_and_sleep_come_from_the_environment(self):
+        self.fails("src/db/a.cc", "auto t = std::chrono::steady_clock::now();\n", "shard::Env")
+        self.fails("src/db/a.cc", "auto t = time(nullptr);\n", "shard::Env")
+        self.fails("src/db/a.cc", "std::random_device r;\n", "replayed")
+        self.fails("src/db/a_test.cc", "std::this_thread::sleep_for(x);\n", "sleeping")
+        self.passes("src/db/a_test.cc", "std::random_device r; auto t = std::chrono::steady_clock::now();\n")
+        self.passes("src/shard/a.cc", "clock_gettime(1, &t); usleep(1);\n")
+
     def test_paths_of_a_machine(self):
         self.fails("docs/a.md", "see /root/x\n", "one machine")
         self.fails("tools/b.py", "open('/home/someone/x')\n")
