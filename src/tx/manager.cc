@@ -228,6 +228,7 @@ void Manager::SetLockTimestamp(Part& part, uint64_t number) {
     part.long_here = true;
     locks_.Move(part, LockClass::kShort, LockClass::kWaiting);
   }
+  TryGrant(part);
   locks_.ForCandidates(part, [this](Part& waiting) { TryGrant(waiting); });
 }
 
