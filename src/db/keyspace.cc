@@ -213,6 +213,8 @@ void Database::EraseRef(Table::Ref ref, MutationReason reason, std::string_view 
                                                                   : EventClass::kGeneric;
     keyspace_.events_.Notify({event_class, event, index_, entry.key()});
   }
+  // A snapshot takes its copy here, before the value goes.
+  table_.Touch(ref);
   keyspace_.outside_bytes_ -= types::OutsideBytes(entry);
   types::ReleaseOutside(entry);
   table_.Erase(ref);
@@ -223,6 +225,10 @@ size_t Database::Flush() {
   if (erased == 0) return 0;
   keyspace_.sink_.Report({.kind = MutationKind::kFlush, .db = index_});
   uint64_t cursor = 0;
+  // A snapshot takes its copies here, before the values go.
+  do {
+    cursor = table_.TouchNext(cursor);
+  } while (cursor != 0);
   do {
     cursor = table_.Scan(cursor, [&](const Entry* entry) {
       keyspace_.outside_bytes_ -= types::OutsideBytes(*entry);
