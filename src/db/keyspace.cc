@@ -128,9 +128,14 @@ base::Status Database::Replace(Table::Ref ref, const types::StringShape& shape, 
   table_.Touch(ref);
   keyspace_.outside_bytes_ -= types::OutsideBytes(*entry);
   types::ReleaseOutside(*entry);
-  if (entry->deadline() != deadline) MS_CHECK(table_.SetDeadline(ref, deadline) != nullptr);
+  // The smaller of the two forms between: HasRoom counts on it.
+  if (deadline == kNoDeadline) MS_CHECK(table_.SetDeadline(ref, deadline) != nullptr);
   entry = table_.Resize(ref, shape.value_bytes);
   MS_CHECK(entry != nullptr);
+  if (entry->deadline() != deadline) {
+    entry = table_.SetDeadline(ref, deadline);
+    MS_CHECK(entry != nullptr);
+  }
   entry->set_type(dash::Type::kString, shape.encoding);
   types::StoreString(*entry, shape, bytes, heap);
   keyspace_.outside_bytes_ += types::OutsideBytes(*entry);
@@ -184,14 +189,27 @@ base::Status Database::SetDeadline(Table::Ref ref, TimeMs deadline) {
   return {};
 }
 
+// Where both the value's size and the presence of a deadline change, the entry is laid out twice (Replace), and the
+// block between must be there as well. Probes that are held together and then freed are what the slab hands out next.
 bool Database::HasRoom(const Entry& entry, size_t value_bytes, TimeMs deadline) {
-  size_t needed = Entry::Bytes(entry.key_bytes(), value_bytes, deadline != kNoDeadline);
-  if (dash::Slab::ClassBytes(needed) <= dash::Slab::ClassBytes(entry.bytes())) return true;
-  // The slab hands the block just freed to the next request of its class.
-  dash::Handle probe = keyspace_.slab_.Allocate(needed);
-  if (probe == 0) return false;
-  keyspace_.slab_.Free(probe);
-  return true;
+  const bool had = entry.has_deadline();
+  const bool has = deadline != kNoDeadline;
+  auto class_of = [&](size_t bytes, bool with_deadline) {
+    return dash::Slab::ClassBytes(Entry::Bytes(entry.key_bytes(), bytes, with_deadline));
+  };
+  const size_t now = class_of(entry.value_bytes(), had);
+  const size_t end = class_of(value_bytes, has);
+  const size_t between = had == has ? end : class_of(has ? value_bytes : entry.value_bytes(), false);
+  if (end <= now && (between == now || between == end)) return true;
+  dash::Slab& slab = keyspace_.slab_;
+  const bool stops_between = between != now && between != end;
+  const dash::Handle first = stops_between ? slab.Allocate(between) : dash::kNoHandle;
+  const dash::Handle last = slab.Allocate(end);
+  // What does not grow may stay where it is.
+  const bool fits = last != dash::kNoHandle && (!stops_between || first != dash::kNoHandle || between <= now);
+  if (last != dash::kNoHandle) slab.Free(last);
+  if (first != dash::kNoHandle) slab.Free(first);
+  return fits;
 }
 
 bool Database::Erase(const Key& key, std::string_view event) {
