@@ -1,7 +1,7 @@
 #pragma once
-// The one notify step: after a change is applied and before its reply, the handler's operation says which event
-// happened to which key. Keyspace notifications, tracking and blocked clients listen here.
-// Owned by one shard. With no listener a call costs one branch.
+// The one notify step: after a change is applied and before its reply, the handler's operation says which
+// event happened to which key. Keyspace notifications, tracking and blocked clients listen here. Owned by one
+// shard. With no listener a call costs one branch.
 
 #include <cstdint>
 #include <string_view>
@@ -14,12 +14,12 @@ namespace moonshard::db {
 
 // Classes as in Redis' notify-keyspace-events.
 enum class EventClass : uint32_t {
-  kGeneric = 1u << 0,   // g
-  kString = 1u << 1,    // $
-  kExpired = 1u << 2,   // x
-  kEvicted = 1u << 3,   // e
-  kNew = 1u << 4,       // n
-  kKeyMiss = 1u << 5,   // m
+  kGeneric = 1u << 0,  // g
+  kString = 1u << 1,   // $
+  kExpired = 1u << 2,  // x
+  kEvicted = 1u << 3,  // e
+  kNew = 1u << 4,      // n
+  kKeyMiss = 1u << 5,  // m
 };
 
 struct EventName {
@@ -48,7 +48,8 @@ class EventListener {
 class EventSink {
  public:
   MS_ALWAYS_INLINE void Notify(const Event& event) {
-    if (!listeners_.empty()) [[unlikely]] Deliver(event);
+    if (!listeners_.empty()) [[unlikely]]
+      Deliver(event);
   }
   void Attach(EventListener& listener) { listeners_.push_back(&listener); }
   void Detach(EventListener& listener) { std::erase(listeners_, &listener); }

@@ -18,12 +18,6 @@ Keyspace::Keyspace(const KeyspaceOptions& options) : options_(options), random_(
   }
 }
 
-uint64_t Keyspace::used_bytes() const {
-  uint64_t bytes = outside_bytes_ + slab_.used_bytes();
-  for (const auto& database : databases_) bytes += database->table_.index_bytes();
-  return bytes;
-}
-
 TimeMs Keyspace::NextDeadlineHint() const {
   if (!active_expire_) return kNoDeadline;
   TimeMs earliest = kNoDeadline;
@@ -61,7 +55,9 @@ size_t Keyspace::ExpireDue(size_t limit, const LockView* locks) {
 Database::Database(Keyspace& keyspace, DbIndex index)
     : keyspace_(keyspace), index_(index), table_(keyspace.slab_, {.seed = keyspace.options_.seed}) {}
 
-bool Database::Expired(const Entry& entry) const { return entry.deadline() <= keyspace_.now_; }
+bool Database::Expired(const Entry& entry) const {
+  return entry.deadline() <= keyspace_.now_;
+}
 
 Entry* Database::Find(const Key& key) {
   Table::Ref ref = FindForWrite(key);
@@ -83,32 +79,34 @@ Table::Ref Database::FindForWrite(const Key& key) {
 }
 
 base::Status Database::SetString(const Key& key, std::string_view bytes, TimeMs deadline, EventName event) {
+  Table::Ref ref = FindForWrite(key);
+  MS_RETURN_IF_ERROR(Store(key, ref, bytes, deadline));
+  if (!ref) keyspace_.events_.Notify({EventClass::kNew, "new", index_, key.text});
+  keyspace_.events_.Notify({event.event_class, event.name, index_, key.text});
+  return {};
+}
+
+base::Status Database::Store(const Key& key, Table::Ref ref, std::string_view bytes, TimeMs deadline) {
   types::StringShape shape = types::ShapeOf(bytes);
   types::HeapString heap{nullptr, 0};
   if (shape.encoding == types::kStringHeap) {
     heap = types::MakeHeap(bytes);
     if (heap.data == nullptr) return kOutOfMemory;
   }
-  Table::Ref ref = FindForWrite(key);
-  if (ref) {
-    MS_RETURN_IF_ERROR(Replace(ref, shape, bytes, heap, deadline));
-  } else {
-    ref = table_.Insert(key.hash, key.text, dash::Type::kString, shape.encoding, shape.value_bytes, deadline);
-    if (!ref) {
-      types::FreeHeap(heap);
-      return kOutOfMemory;
-    }
-    keyspace_.sink_.Report({.kind = MutationKind::kStringSet,
-                            .db = index_,
-                            .key = key.text,
-                            .bytes = bytes,
-                            .deadline = deadline});
-    Entry& entry = *table_.entry(ref);
-    types::StoreString(entry, shape, bytes, heap);
-    keyspace_.outside_bytes_ += types::OutsideBytes(entry);
-    keyspace_.events_.Notify({EventClass::kNew, "new", index_, key.text});
+  if (ref) return Replace(ref, shape, bytes, heap, deadline);
+  ref = table_.Insert(key.hash, key.text, dash::Type::kString, shape.encoding, shape.value_bytes, deadline);
+  if (!ref) {
+    types::FreeHeap(heap);
+    return kOutOfMemory;
   }
-  keyspace_.events_.Notify({event.event_class, event.name, index_, key.text});
+  keyspace_.sink_.Report({.kind = MutationKind::kStringSet,
+                          .db = index_,
+                          .key = key.text,
+                          .bytes = bytes,
+                          .deadline = deadline});
+  Entry& entry = *table_.entry(ref);
+  types::StoreString(entry, shape, bytes, heap);
+  keyspace_.outside_bytes_ += types::OutsideBytes(entry);
   return {};
 }
 
@@ -167,7 +165,8 @@ base::Result<int64_t> Database::IncrementBy(const Key& key, int64_t delta, Event
     table_.Touch(ref);
     types::StoreInt(*table_.entry(ref), value);
   } else {
-    ref = table_.Insert(key.hash, key.text, dash::Type::kString, types::kStringInt, sizeof value, kNoDeadline);
+    ref =
+        table_.Insert(key.hash, key.text, dash::Type::kString, types::kStringInt, sizeof value, kNoDeadline);
     if (!ref) return kOutOfMemory;
     keyspace_.sink_.Report({.kind = MutationKind::kStringSet, .db = index_, .key = key.text, .bytes = bytes});
     types::StoreInt(*table_.entry(ref), value);
@@ -189,19 +188,23 @@ base::Status Database::SetDeadline(Table::Ref ref, TimeMs deadline) {
   return {};
 }
 
-// Where both the value's size and the presence of a deadline change, the entry is laid out twice (Replace), and the
-// block between must be there as well. Probes that are held together and then freed are what the slab hands out next.
+// Where both the value's size and the presence of a deadline change, the entry is laid out twice (Replace),
+// and the block between must be there as well. Probes that are held together and then freed are what the slab
+// hands out next.
 bool Database::HasRoom(const Entry& entry, size_t value_bytes, TimeMs deadline) {
   const bool had = entry.has_deadline();
   const bool has = deadline != kNoDeadline;
+  if (had == has && value_bytes == entry.value_bytes()) return true;
+  if (has && !had && !table_.ReserveForDeadlines()) return false;
   auto class_of = [&](size_t bytes, bool with_deadline) {
     return dash::Slab::ClassBytes(Entry::Bytes(entry.key_bytes(), bytes, with_deadline));
   };
-  const size_t now = class_of(entry.value_bytes(), had);
+  dash::Slab& slab = keyspace_.slab_;
+  // Not the class of its bytes: an entry that shrank in a full slab stayed in its block.
+  const size_t now = slab.BlockBytes(slab.HandleOf(&entry));
   const size_t end = class_of(value_bytes, has);
   const size_t between = had == has ? end : class_of(has ? value_bytes : entry.value_bytes(), false);
   if (end <= now && (between == now || between == end)) return true;
-  dash::Slab& slab = keyspace_.slab_;
   const bool stops_between = between != now && between != end;
   const dash::Handle first = stops_between ? slab.Allocate(between) : dash::kNoHandle;
   const dash::Handle last = slab.Allocate(end);
@@ -221,8 +224,7 @@ bool Database::Erase(const Key& key, std::string_view event) {
 
 void Database::EraseRef(Table::Ref ref, MutationReason reason, std::string_view event) {
   const Entry& entry = *table_.entry(ref);
-  keyspace_.sink_.Report(
-      {.kind = MutationKind::kErase, .reason = reason, .db = index_, .key = entry.key(), .before = &entry});
+  ReportErase(entry, reason);
   if (reason == MutationReason::kExpired) ++keyspace_.stats_.expired;
   if (reason == MutationReason::kEvicted) ++keyspace_.stats_.evicted;
   if (keyspace_.events_.listening()) [[unlikely]] {
@@ -231,6 +233,16 @@ void Database::EraseRef(Table::Ref ref, MutationReason reason, std::string_view 
                                                                   : EventClass::kGeneric;
     keyspace_.events_.Notify({event_class, event, index_, entry.key()});
   }
+  Drop(ref);
+}
+
+void Database::ReportErase(const Entry& entry, MutationReason reason) {
+  keyspace_.sink_.Report(
+      {.kind = MutationKind::kErase, .reason = reason, .db = index_, .key = entry.key(), .before = &entry});
+}
+
+void Database::Drop(Table::Ref ref) {
+  const Entry& entry = *table_.entry(ref);
   // A snapshot takes its copy here, before the value goes.
   table_.Touch(ref);
   keyspace_.outside_bytes_ -= types::OutsideBytes(entry);
@@ -255,6 +267,22 @@ size_t Database::Flush() {
   } while (cursor != 0);
   table_.Clear();
   return erased;
+}
+
+void Database::RestoreString(const Key& key, std::string_view bytes, TimeMs deadline) {
+  MS_CHECK(Store(key, table_.Find(key.hash, key.text), bytes, deadline).ok());
+}
+
+void Database::RestoreDeadline(const Key& key, TimeMs deadline) {
+  Table::Ref ref = table_.Find(key.hash, key.text);
+  if (ref) MS_CHECK(SetDeadline(ref, deadline).ok());
+}
+
+void Database::RestoreAbsence(const Key& key) {
+  Table::Ref ref = table_.Find(key.hash, key.text);
+  if (!ref) return;
+  ReportErase(*table_.entry(ref), MutationReason::kCommand);
+  Drop(ref);
 }
 
 }  // namespace moonshard::db

@@ -1,6 +1,7 @@
 #pragma once
-// One shard's keyspace: the numbered databases, their tables, and everything a change has to pass: the mutation sink,
-// keyspace events, expiry and accounting. Command handlers work on a Database; nothing below it knows of clients.
+// One shard's keyspace: the numbered databases, their tables, and everything a change has to pass: the
+// mutation sink, keyspace events, expiry and accounting. Command handlers work on a Database; nothing below
+// it knows of clients.
 //
 // Owned by one shard. References into an entry are valid until the next change of the same database.
 
@@ -66,6 +67,12 @@ class Database {
   // Erases everything; returns the number of keys.
   size_t Flush();
 
+  // For undo (db/undo_target.h): set, erase and set a deadline as above, but nothing expires on the way and
+  // no event is sent. A key that is absent stays absent.
+  void RestoreString(const Key& key, std::string_view bytes, TimeMs deadline);
+  void RestoreDeadline(const Key& key, TimeMs deadline);
+  void RestoreAbsence(const Key& key);
+
   // Two-stage prefetch for a batch.
   void PrefetchSegment(uint64_t hash) const { table_.PrefetchSegment(hash); }
   void PrefetchEntry(uint64_t hash) const { table_.PrefetchEntry(hash); }
@@ -73,10 +80,15 @@ class Database {
  private:
   friend class Keyspace;
   bool Expired(const dash::Entry& entry) const;
-  // Whether the entry may take this form; checked before a change is reported, since a report cannot be taken back.
+  // Whether the entry may take this form; checked before a change is reported, since a report cannot be taken
+  // back.
   bool HasRoom(const dash::Entry& entry, size_t value_bytes, TimeMs deadline);
+  // Puts a string value where `ref` is, or inserts the key if it is empty.
+  base::Status Store(const Key& key, dash::Table::Ref ref, std::string_view bytes, TimeMs deadline);
   base::Status Replace(dash::Table::Ref ref, const types::StringShape& shape, std::string_view bytes,
                        types::HeapString heap, TimeMs deadline);
+  void ReportErase(const dash::Entry& entry, types::MutationReason reason);
+  void Drop(dash::Table::Ref ref);
 
   Keyspace& keyspace_;
   DbIndex index_;
@@ -130,7 +142,8 @@ class Keyspace {
 
   KeyspaceStats& stats() { return stats_; }
   // Accounted bytes of keys and values: entries, index, blocks outside.
-  uint64_t used_bytes() const;
+  // Entries and index lie in the slab.
+  uint64_t used_bytes() const { return outside_bytes_ + slab_.used_bytes(); }
   uint64_t outside_bytes() const { return outside_bytes_; }
   const dash::Slab& slab() const { return slab_; }
 

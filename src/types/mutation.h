@@ -1,8 +1,8 @@
 #pragma once
-// The one way by which a value changes. Every mutator of every type reports what it is about to do to the sink of its
-// shard, element by element, after all checks that may refuse have passed and before the change is applied; so a
-// consumer sees the old state (through `before`) and the new one (through the other fields). Log effects, client
-// tracking, index hooks and undo are consumers; expiry and eviction report here as well.
+// The one way by which a value changes. Every mutator of every type reports what it is about to do to the
+// sink of its shard, element by element, after all checks that may refuse have passed and before the change
+// is applied; so a consumer sees the old state (through `before`) and the new one (through the other fields).
+// Log effects, client tracking, index hooks and undo are consumers; expiry and eviction report here as well.
 //
 // With no consumer attached a report costs one increment and one predictable branch.
 // Owned by one shard.
@@ -58,7 +58,8 @@ class MutationSink {
 
   MS_ALWAYS_INLINE void Report(const Mutation& mutation) {
     position_ = Lsn(position_.value() + 1);
-    if (!consumers_.empty()) [[unlikely]] Deliver(mutation);
+    if (!consumers_.empty()) [[unlikely]]
+      Deliver(mutation);
   }
 
   // Consumers are called in the order of attachment.

@@ -20,19 +20,27 @@ HeapString MakeHeap(std::string_view bytes) {
   return heap;
 }
 
-void FreeHeap(HeapString heap) { std::free(heap.data); }
+void FreeHeap(HeapString heap) {
+  std::free(heap.data);
+}
 
 void StoreString(dash::Entry& entry, const StringShape& shape, std::string_view bytes, HeapString heap) {
   switch (shape.encoding) {
-    case kStringInt: StoreInt(entry, shape.integer); return;
+    case kStringInt:
+      StoreInt(entry, shape.integer);
+      return;
     case kStringInline:
       if (!bytes.empty()) std::memcpy(entry.value().data(), bytes.data(), bytes.size());
       return;
-    case kStringHeap: std::memcpy(entry.value().data(), &heap, sizeof heap); return;
+    case kStringHeap:
+      std::memcpy(entry.value().data(), &heap, sizeof heap);
+      return;
   }
 }
 
-void StoreInt(dash::Entry& entry, int64_t value) { std::memcpy(entry.value().data(), &value, sizeof value); }
+void StoreInt(dash::Entry& entry, int64_t value) {
+  std::memcpy(entry.value().data(), &value, sizeof value);
+}
 
 size_t OutsideBytes(const dash::Entry& entry) {
   if (entry.type() != dash::Type::kString || entry.encoding() != kStringHeap) return 0;

@@ -47,12 +47,14 @@ inline HeapString LoadHeap(const dash::Entry& entry) {
 // Valid until the entry changes or `scratch` goes.
 inline std::string_view StringBytes(const dash::Entry& entry, char* scratch) {
   switch (static_cast<StringEncoding>(entry.encoding())) {
-    case kStringInt: return {scratch, base::FormatInt64(LoadInt(entry), scratch)};
+    case kStringInt:
+      return {scratch, base::FormatInt64(LoadInt(entry), scratch)};
     case kStringHeap: {
       HeapString heap = LoadHeap(entry);
       return {heap.data, heap.size};
     }
-    case kStringInline: break;
+    case kStringInline:
+      break;
   }
   return {entry.value().data(), entry.value_bytes()};
 }

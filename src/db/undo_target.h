@@ -1,0 +1,37 @@
+#pragma once
+// UndoTarget: a keyspace as an undo log sees it (types/undo_log.h).
+// Owned by one shard.
+
+#include "db/keyspace.h"
+#include "types/undo_log.h"
+
+namespace moonshard::db {
+
+class UndoTarget final : public types::UndoTarget {
+ public:
+  explicit UndoTarget(Keyspace& keyspace) : keyspace_(keyspace) {}
+
+  void RestoreString(DbIndex db, std::string_view key, std::string_view bytes, TimeMs deadline) override {
+    keyspace_.database(db).RestoreString(KeyOf(key), bytes, deadline);
+  }
+  void RestoreDeadline(DbIndex db, std::string_view key, TimeMs deadline) override {
+    keyspace_.database(db).RestoreDeadline(KeyOf(key), deadline);
+  }
+  void Remove(DbIndex db, std::string_view key) override {
+    keyspace_.database(db).RestoreAbsence(KeyOf(key));
+  }
+  void ForEach(DbIndex db, const std::function<void(const dash::Entry&)>& fn) override {
+    dash::Table& table = keyspace_.database(db).table();
+    uint64_t cursor = 0;
+    do {
+      cursor = table.Scan(cursor, [&](const dash::Entry* entry) { fn(*entry); });
+    } while (cursor != 0);
+  }
+
+ private:
+  Key KeyOf(std::string_view text) const { return {text, base::HashBytes(text, keyspace_.seed())}; }
+
+  Keyspace& keyspace_;
+};
+
+}  // namespace moonshard::db
