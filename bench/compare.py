@@ -14,7 +14,7 @@ import sys
 
 import scenarios_speed
 import scenarios_state
-from harness import ROOT, BenchError, Generator, Server, progress, raise_file_limit, relative
+from harness import ROOT, BenchError, Generator, Server, errors, progress, raise_file_limit, relative
 
 SCENARIOS = {name: module.SCENARIOS[name]
              for name, module in (("point", scenarios_speed), ("latency", scenarios_speed), ("memory", scenarios_state),
@@ -107,7 +107,9 @@ def main():
             progress(f"{name}: written to {relative(args.doc)}")
     if failed:
         progress(f"not measured: {', '.join(failed)}")
-    return 1 if failed else 0
+    if errors:
+        progress(f"{len(errors)} cell(s) could not be measured")
+    return 1 if failed or errors else 0
 
 
 if __name__ == "__main__":

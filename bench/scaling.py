@@ -80,7 +80,7 @@ def rows_of(args, cores, counts, samples, command, pipeline):
         cell = samples[shards, command, pipeline]
         rate, first = cell.median("ops_per_s"), base.median("ops_per_s")
         if rate is None or first is None:
-            rows.append([shards, cell.error or "error: the first row is missing", "", "", "", "", "", ""])
+            rows.append([shards, f"error: {cell.error or 'the first row is missing'}", "", "", "", "", "", ""])
             continue
         cpu, first_cpu = cell.median("server_us_per_request"), base.median("server_us_per_request")
         busy = cell.median("client_busy")
@@ -117,8 +117,7 @@ def main():
                 failed.add(shards)
                 progress(f"{shards} shards: NOT MEASURED: {error}")
                 for cell in cells:
-                    samples[shards, *cell].error = f"error: {error}"
-                    samples[shards, *cell].rounds.clear()
+                    samples[shards, *cell].fail(str(error))
     for command, pipeline in cells:
         section.add(f"### {command.upper()} at pipeline {pipeline}")
         section.add(table(["shards", "ops/s", "a shard", "of linear", "server cores used", "server us/request", "of linear, by CPU",
