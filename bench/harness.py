@@ -105,6 +105,14 @@ def raise_file_limit():
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
+def set_nice(nice):
+    """For servers and generator alike. Below 0 it keeps other work off their cores, if the system lets us."""
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, nice)
+    except OSError as error:
+        progress(f"--nice {nice}: {error.strerror}; going on without")
+
+
 def free_port():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return listener.getsockname()[1]

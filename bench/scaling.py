@@ -11,7 +11,7 @@ import os
 import shutil
 import sys
 
-from harness import ROOT, BenchError, Generator, Samples, Server, count, progress, raise_file_limit, relative, summary
+from harness import ROOT, BenchError, Generator, Samples, Server, count, progress, raise_file_limit, relative, set_nice, summary
 from report import Section, number, speed, table
 
 VALUE_BYTES = 32
@@ -43,6 +43,7 @@ def parse():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--keys", type=int, default=1_000_000)
+    parser.add_argument("--nice", type=int, default=0, help="of servers and generator; -15 withstands other work on the machine")
     parser.add_argument("--scratch", default=None)
     parser.add_argument("--doc", default=os.path.join(ROOT, "docs", "benchmarks.md"))
     parser.add_argument("--no-doc", action="store_true")
@@ -95,6 +96,8 @@ def rows_of(args, cores, counts, samples, command, pipeline):
 def main():
     args = parse()
     raise_file_limit()
+    if args.nice:
+        set_nice(args.nice)
     cores, physical = cores_in_order()
     counts = [n for n in args.shards if 0 < n < len(cores)]
     left_out = [n for n in args.shards if n not in counts]
