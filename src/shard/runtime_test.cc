@@ -202,7 +202,7 @@ class OneRefusal final : public Env {
  public:
   bool simulated() const override { return false; }
   TimeNs MonotonicNow() override { return real_.MonotonicNow(); }
-  TimeMs WallNow() override { return real_.WallNow(); }
+  TimeNs WallNowNs() override { return real_.WallNowNs(); }
   uint64_t RandomSeed() override { return real_.RandomSeed(); }
   base::Result<std::unique_ptr<Io>> MakeIo(ShardId shard, const IoOptions& options) override {
     if (shard == ShardId(1)) return FileError(EPERM, "make", "io");

@@ -32,7 +32,7 @@ class BackendEnv final : public Env {
   explicit BackendEnv(Backend backend) : backend_(backend) {}
   bool simulated() const override { return false; }
   TimeNs MonotonicNow() override { return real_.MonotonicNow(); }
-  TimeMs WallNow() override { return real_.WallNow(); }
+  TimeNs WallNowNs() override { return real_.WallNowNs(); }
   uint64_t RandomSeed() override { return real_.RandomSeed(); }
   base::Result<std::unique_ptr<Io>> MakeIo(ShardId shard, const IoOptions& options) override;
   std::unique_ptr<Worker> MakeWorker(std::string_view name) override { return real_.MakeWorker(name); }
