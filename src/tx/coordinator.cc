@@ -54,6 +54,28 @@ void Manager::AtCoordinator(Part& part, Op op, uint64_t number) {
   tx.refused |= op == Op::kRefused;
   MS_DCHECK(tx.awaited > 0);
   if (--tx.awaited != 0) return;
+  // A number of this turn is not decided before the turn ends: until then this shard may give the same number
+  // to another transaction whose coordinator or sequence is smaller, and what was decided could already have
+  // run or taken locks.
+  bool proposals = tx.stage == Stage::kScheduled || tx.stage == Stage::kCommitting;
+  if (proposals && tx.highest == stamp() && !turn_ends_ && !Planted(Mistake::kEagerRun)) {
+    tx.next = nullptr;
+    (postponed_last_ != nullptr ? postponed_last_->next : postponed_first_) = &tx;
+    postponed_last_ = &tx;
+  } else {
+    StageComplete(tx);
+  }
+}
+
+void Manager::DecidePostponed() {
+  while (Transaction* tx = postponed_first_) {
+    postponed_first_ = tx->next;
+    if (postponed_first_ == nullptr) postponed_last_ = nullptr;
+    StageComplete(*tx);
+  }
+}
+
+void Manager::StageComplete(Transaction& tx) {
   switch (tx.stage) {
     case Stage::kReading:
       EndOfReading(tx);
@@ -93,9 +115,16 @@ void Manager::AtCoordinator(Part& part, Op op, uint64_t number) {
   }
 }
 
-// Every shard has run an optimistic read, or said why not. All ran: at this moment every lock was held, so
-// this turn's stamp is its place in the order: what it saw has smaller numbers, and what changes a key of it
-// can only be proposed after the release that is sent now.
+// The place of a read-only transaction that at this moment holds all its locks. What it saw ran before and
+// has smaller numbers than this turn's, except at the turn's end, when also own transactions with this very
+// number have run. What changes a key of it is proposed after its release: on other shards in turns that
+// follow, on this one perhaps still in this turn, by any coordinator.
+Timestamp Manager::ReadTimestamp() {
+  if (turn_ends_) return {stamp(), shard_.id().value(), ++next_sequence_};
+  return {stamp(), 0, 0};
+}
+
+// Every shard has run an optimistic read, or said why not.
 void Manager::EndOfReading(Transaction& tx) {
   if (tx.refused) {
     ++stats_.optimistic_lost;
@@ -105,7 +134,7 @@ void Manager::EndOfReading(Transaction& tx) {
     return;
   }
   ++stats_.optimistic_ok;
-  tx.timestamp.number = stamp();
+  tx.timestamp = ReadTimestamp();
   tx.stage = Stage::kReleasing;
   CallReady(tx);
   TellAll(tx, Op::kRelease);
@@ -116,7 +145,7 @@ void Manager::EndOfReading(Transaction& tx) {
 void Manager::BeginCommit(Transaction& tx) {
   MS_CHECK(tx.stage == Stage::kHolding);
   if (tx.access == Access::kReadOnly) {
-    tx.timestamp.number = stamp();
+    tx.timestamp = ReadTimestamp();
     tx.stage = Stage::kFinal;
     TellAll(tx, Op::kRunHeld);
     return;

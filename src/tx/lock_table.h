@@ -94,8 +94,8 @@ class LockTable {
   void Remove(Part& part, LockClass c);
   void Reorder(Part& part);
 
-  // Calls fn(Part&) for the waiting parts that a change at `part` may have made grantable (perhaps the part itself too). `fn` may Move the
-  // part it is given from waiting to held, nothing else.
+  // Calls fn(Part&) for the waiting parts that a change at `part` may have made grantable (perhaps the part
+  // itself too). `fn` may Move the part it is given from waiting to held, nothing else.
   template <typename Fn>
   void ForCandidates(const Part& part, Fn&& fn);
 

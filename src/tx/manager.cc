@@ -59,6 +59,10 @@ void Manager::BeforeStamp() {
 }
 
 void Manager::EndTurn() {
+  turn_ends_ = true;
+  DecidePostponed();
+  Pump();
+  turn_ends_ = false;
   PublishFloor();
 }
 

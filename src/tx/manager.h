@@ -42,6 +42,7 @@ enum class Mistake : uint8_t {
   kNoFlag,      // conflicts with long transactions are not flagged
   kKeepLong,    // a long transaction stays pending with its lock timestamp
   kNoDelay,     // a writer's proposal does not wait for an optimistic reader
+  kEagerRun,    // a timestamp with this turn's number is decided before the turn ends
   kEarlyGrant,  // a long lock is granted while short ones are present
 };
 
@@ -173,6 +174,9 @@ class Manager {
   void AtCoordinator(Part& part, Op op, uint64_t number);
   void TellAll(Transaction& tx, Op op, uint64_t number = 0);
   void Begin(Transaction& tx);
+  void StageComplete(Transaction& tx);
+  void DecidePostponed();
+  Timestamp ReadTimestamp();
   void EndOfReading(Transaction& tx);
   void BeginCommit(Transaction& tx);
   void BeginAbort(Transaction& tx);
@@ -192,6 +196,9 @@ class Manager {
   PartQueue granted_;  // their locks are held, they have not been told yet
   PartQueue delayed_;  // their proposal waits for the end of an optimistic read
   bool pumping_ = false;
+  bool turn_ends_ = false;
+  Transaction* postponed_first_ = nullptr;  // all proposals are there, the highest is of this turn
+  Transaction* postponed_last_ = nullptr;
   uint64_t floor_ = kNoFloor;  // as published
   uint64_t watermark_stamp_ = 0;
   uint64_t next_sequence_ = 0;

@@ -142,6 +142,7 @@ struct Transaction {
   uint32_t awaited = 0;  // answers still missing in this stage
   uint64_t highest = 0;  // highest proposal so far
   std::coroutine_handle<> waiter;
+  Transaction* next = nullptr;  // among those whose decision waits for the end of the turn
 };
 
 }  // namespace moonshard::tx
