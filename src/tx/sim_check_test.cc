@@ -116,12 +116,18 @@ void World::CheckSerializable() {
 // ---- crashes
 
 // Rule 5: up to which position of the shard's log may answers have left?
-uint64_t World::AnswerLimit(uint16_t shard) const {
+uint64_t World::Watermark() const {
+  uint64_t watermark = 0;
+  for (const FloorReader& reader : readers_) watermark = std::max(watermark, reader.watermark());
+  return watermark;
+}
+
+uint64_t World::AnswerLimit(uint16_t shard, uint64_t watermark) const {
   const Store& store = *stores_[shard];
   uint64_t limit = 0;
   for (uint64_t position = 1; position <= store.durable; ++position) {
     const Record& record = store.log[position - 1];
-    if (record.crosses && record.number >= reader_.watermark()) break;
+    if (record.crosses && record.number >= watermark) break;
     limit = position;
   }
   return std::max(limit, store.opened);
@@ -163,7 +169,7 @@ std::vector<uint64_t> World::Recover(std::vector<uint64_t> cut) const {
 
 void World::CheckCrash() {
   std::vector<uint64_t> limits;
-  for (uint16_t shard = 0; shard < config_.shards; ++shard) limits.push_back(AnswerLimit(shard));
+  for (uint16_t shard = 0; shard < config_.shards; ++shard) limits.push_back(AnswerLimit(shard, Watermark()));
   for (int trial = 0; trial < 4; ++trial) {
     // Any part of the tail may have reached the disk; none of it and all of it are the likeliest to show a
     // mistake.

@@ -108,9 +108,14 @@ struct Store {
 };
 
 // Rule 4 in slow motion: the counter first, then one floor at a time, other things in between.
+inline constexpr size_t kReaders = 6;
+
 class FloorReader {
  public:
-  void Step(shard::ShardSet& set, bool cap, base::Random& random);
+  // One load. `here` is the shard in whose turn it happens: a fresh reader looks at its floor at once, so
+  // that every moment of a turn meets a reader that has just seen the counter and this floor and will see the
+  // others much later.
+  void Step(shard::ShardSet& set, uint16_t here, bool cap, base::Random& random);
   uint64_t watermark() const { return watermark_; }
 
  private:
@@ -157,7 +162,8 @@ class World {
   void CheckOrder();
   void CheckSerializable();
   void CheckCrash();
-  uint64_t AnswerLimit(uint16_t shard) const;
+  uint64_t Watermark() const;
+  uint64_t AnswerLimit(uint16_t shard, uint64_t watermark) const;
   bool Answered(const Op& op, const std::vector<uint64_t>& limits) const;
   std::vector<uint64_t> Recover(std::vector<uint64_t> on_disk) const;
   void CheckRecovered(const std::vector<uint64_t>& cut, const std::vector<uint64_t>& limits);
@@ -169,7 +175,7 @@ class World {
   std::unique_ptr<shard::SimDriver> driver_;
   std::vector<std::unique_ptr<Store>> stores_;
   std::deque<Op> ops_;
-  FloorReader reader_;
+  FloorReader readers_[kReaders];
   uint64_t clock_ = 0;
   int issued_ = 0;
   size_t finished_ = 0;

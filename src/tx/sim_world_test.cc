@@ -54,13 +54,14 @@ Config RandomConfig(uint64_t seed) {
 
 // ---- the floors
 
-void FloorReader::Step(shard::ShardSet& set, bool cap, base::Random& random) {
+void FloorReader::Step(shard::ShardSet& set, uint16_t here, bool cap, base::Random& random) {
+  size_t idx = here;
   if (left_.empty()) {
     least_ = cap ? set.counter.load(std::memory_order_acquire) + 1 : kNoFloor;
     for (uint16_t shard = 0; shard < set.count(); ++shard) left_.push_back(shard);
-    return;
+  } else {
+    idx = random.Below(left_.size());
   }
-  size_t idx = random.Below(left_.size());
   least_ = std::min(least_, set.floors[left_[idx]].value.load(std::memory_order_acquire));
   left_.erase(left_.begin() + static_cast<ptrdiff_t>(idx));
   if (left_.empty()) watermark_ = std::max(watermark_, least_);
@@ -137,7 +138,9 @@ void World::Fail(std::string what) {
 }
 
 void World::Observe(uint16_t shard) {
-  if (random_.OneIn(3)) reader_.Step(runtime_->set(), config_.cap_watermark, random_);
+  if (random_.OneIn(2)) {
+    readers_[random_.Below(kReaders)].Step(runtime_->set(), shard, config_.cap_watermark, random_);
+  }
   if (!config_.log) return;
   if (random_.OneIn(8)) ReadOpened(shard);
   if (config_.crash && random_.OneIn(60)) CheckCrash();
