@@ -113,7 +113,8 @@ void Manager::OnMessage(shard::Shard& here, const shard::Message& message) {
 // the floor lowered before the stamp: the schedule of a commit, and the end of a reading that others'
 // proposals wait for. Those come back in a later turn, which lowers its floor first.
 void Manager::Tell(Part& part, Op op, uint64_t number) {
-  bool orders = op == Op::kSchedule || op == Op::kCommit || op == Op::kRelease;
+  bool orders = op == Op::kSchedule || op == Op::kCommit ||
+                (op == Op::kRelease && !Planted(Mistake::kQuietEnd));
   if (part.shard == shard_.id() && op != Op::kCommit) {
     if (part.state != PartState::kReading || !locks_.Conflicts(part, kDelayedOnly)) {
       AtParticipant(part, op, number);

@@ -42,6 +42,8 @@ enum class Mistake : uint8_t {
   kNoFlag,      // conflicts with long transactions are not flagged
   kKeepLong,    // a long transaction stays pending with its lock timestamp
   kNoDelay,     // a writer's proposal does not wait for an optimistic reader
+  kQuietEnd,    // the end of an optimistic read does not lower the floor for the proposals it sets free
+  kOvertake,    // commands of one shard ignore the locks
   kEagerRun,    // a timestamp with this turn's number is decided before the turn ends
   kEarlyGrant,  // a long lock is granted while short ones are present
 };
@@ -84,7 +86,7 @@ class Manager {
   // May a command of this shard touch the key now? False while anybody waits for it or holds it in a
   // conflicting mode.
   bool MayRunNow(uint64_t fingerprint, LockMode mode) const {
-    return idle() || !locks_.Conflicts(fingerprint, mode);
+    return idle() || !locks_.Conflicts(fingerprint, mode) || Planted(Mistake::kOvertake);
   }
   bool MayRunNowWholeShard(LockMode mode) const { return idle() || !locks_.ConflictsWholeShard(mode); }
 

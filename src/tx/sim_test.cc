@@ -99,7 +99,7 @@ class PlantedMistake : public testing::TestWithParam<Planted> {};
 
 TEST_P(PlantedMistake, IsFound) {
   std::string failure;
-  uint64_t seed = FindMistake(GetParam().adjust, 3000, failure);
+  uint64_t seed = FindMistake(GetParam().adjust, 20000, failure);
   EXPECT_NE(seed, 0u) << GetParam().name << " was not found";
   RecordProperty("seed", static_cast<int>(seed));
   std::cout << GetParam().name << ": seed " << seed << ": " << failure << "\n";
@@ -118,7 +118,20 @@ INSTANTIATE_TEST_SUITE_P(
                   config.log = false;
                 }},
         Planted{"no_flag", Plant<Mistake::kNoFlag>}, Planted{"keep_long", Plant<Mistake::kKeepLong>},
-        Planted{"no_delay", Plant<Mistake::kNoDelay>}, Planted{"eager_run", Plant<Mistake::kEagerRun>},
+        Planted{"no_delay", Plant<Mistake::kNoDelay>},  // Needs a writer that an optimistic read delays, and
+                                                        // nothing else that lowers the floor.
+        Planted{"quiet_end",
+                [](Config& config) {
+                  Plant<Mistake::kQuietEnd>(config);
+                  config.shards = 2;
+                  config.cells = 1;
+                  config.log = true;
+                  config.shorts = 35;
+                  config.reads = 35;
+                  config.longs = config.whole = config.renames = 0;
+                  config.manager.optimistic_reads = true;
+                }},
+        Planted{"overtake", Plant<Mistake::kOvertake>}, Planted{"eager_run", Plant<Mistake::kEagerRun>},
         Planted{"early_grant", Plant<Mistake::kEarlyGrant>}),
     [](const testing::TestParamInfo<Planted>& info) { return std::string(info.param.name); });
 
