@@ -23,7 +23,7 @@ void Manager::Begin(Transaction& tx) {
   stats_.started_read_only += tx.access == Access::kReadOnly;
   ++stats_.coordinating_now;
   tx.timestamp = {0, shard_.id().value(), ++next_sequence_};
-  tx.flagged = tx.refused = tx.ready_called = false;
+  tx.flagged = tx.refused = tx.ready_called = tx.announced = false;
   tx.highest = 0;
   for (Part& part : tx.parts) {
     part.transaction = &tx;
@@ -59,20 +59,14 @@ void Manager::AtCoordinator(Part& part, Op op, uint64_t number) {
   // run or taken locks.
   bool proposals = tx.stage == Stage::kScheduled || tx.stage == Stage::kCommitting;
   if (proposals && tx.highest == stamp() && !turn_ends_ && !Planted(Mistake::kEagerRun)) {
-    tx.next = nullptr;
-    (postponed_last_ != nullptr ? postponed_last_->next : postponed_first_) = &tx;
-    postponed_last_ = &tx;
+    postponed_.Push(tx);
   } else {
     StageComplete(tx);
   }
 }
 
 void Manager::DecidePostponed() {
-  while (Transaction* tx = postponed_first_) {
-    postponed_first_ = tx->next;
-    if (postponed_first_ == nullptr) postponed_last_ = nullptr;
-    StageComplete(*tx);
-  }
+  while (Transaction* tx = postponed_.Pop()) StageComplete(*tx);
 }
 
 void Manager::StageComplete(Transaction& tx) {
@@ -136,7 +130,7 @@ void Manager::EndOfReading(Transaction& tx) {
   ++stats_.optimistic_ok;
   tx.timestamp = ReadTimestamp();
   tx.stage = Stage::kReleasing;
-  CallReady(tx);
+  Announce(tx);
   TellAll(tx, Op::kRelease);
 }
 
@@ -161,22 +155,33 @@ void Manager::BeginAbort(Transaction& tx) {
   TellAll(tx, Op::kAbort);
 }
 
-void Manager::CallReady(Transaction& tx) {
-  if (tx.ready_called || tx.ready == nullptr) return;
-  tx.ready_called = true;
-  tx.ready(tx);
-}
-
 void Manager::Finish(Transaction& tx) {
   ++(tx.stage == Stage::kAborting ? stats_.aborted : stats_.committed);
   --stats_.coordinating_now;
   tx.stage = Stage::kIdle;
   if (tx.has_body) {
     CompleteStep(tx);
-    return;
+  } else {
+    Announce(tx);
   }
-  CallReady(tx);
-  if (tx.done != nullptr) tx.done(tx);
+}
+
+// The caller's functions are called from Pump only: they may start the next transaction, which may end at
+// once as well, and so on, without a stack that grows.
+void Manager::Announce(Transaction& tx) {
+  if (tx.announced) return;
+  tx.announced = true;
+  announced_.Push(tx);
+}
+
+void Manager::CallBack(Transaction& tx) {
+  tx.announced = false;
+  if (!tx.ready_called) {
+    tx.ready_called = true;
+    if (tx.ready != nullptr) tx.ready(tx);
+  }
+  // Otherwise it is announced again when its last answer comes.
+  if (tx.stage == Stage::kIdle && tx.done != nullptr) tx.done(tx);
 }
 
 // ---- bodies

@@ -29,6 +29,7 @@
 #include "tx/lock_table.h"
 #include "tx/pending_heap.h"
 #include "tx/transaction.h"
+#include "tx/watch.h"
 
 namespace moonshard::tx {
 
@@ -114,10 +115,17 @@ class Manager {
   // May an answer that depends on this shard's log up to `position` leave? Always, while no log is attached.
   bool IsOpen(Lsn position);
 
+  // For whoever holds answers: after WakeWhenOpen(position) the listener is called, in a later turn or at the
+  // end of this one, whenever some wanted position has become open, until all are. The position need not be
+  // durable yet.
+  void SetGateListener(void (*listener)(void* user), void* user) { watch_.SetListener(listener, user); }
+  void WakeWhenOpen(Lsn position) { watch_.Want(position); }
+
   const ManagerStats& stats() const { return stats_; }
   shard::Shard& shard() const { return shard_; }
 
  private:
+  friend class GateWatch;
   // What a message asks for. The first group goes to the participant, the second back to the coordinator.
   enum class Op : uint8_t {
     kTry,          // optimistic read: run now if nothing conflicts
@@ -137,12 +145,25 @@ class Manager {
     kRefused,
     kDone,
   };
-  struct PartQueue {
-    Part* first = nullptr;
-    Part* last = nullptr;
-    void Push(Part& part);
-    Part* Pop();
+  template <typename Node, Node* Node::* link>
+  struct Queue {
+    Node* first = nullptr;
+    Node* last = nullptr;
+    void Push(Node& node) {
+      node.*link = nullptr;
+      (last != nullptr ? last->*link : first) = &node;
+      last = &node;
+    }
+    Node* Pop() {
+      Node* node = first;
+      if (node == nullptr) return nullptr;
+      first = node->*link;
+      if (first == nullptr) last = nullptr;
+      return node;
+    }
   };
+  using PartQueue = Queue<Part, &Part::queue_next>;
+  using TxQueue = Queue<Transaction, &Transaction::next>;
 
   // Both sides (manager.cc).
   static void OnMessage(shard::Shard& here, const shard::Message& message);
@@ -183,7 +204,8 @@ class Manager {
   void BeginCommit(Transaction& tx);
   void BeginAbort(Transaction& tx);
   void Finish(Transaction& tx);
-  static void CallReady(Transaction& tx);
+  void Announce(Transaction& tx);
+  void CallBack(Transaction& tx);
   void CompleteStep(Transaction& tx);
   bool Planted(Mistake mistake) const { return options_.mistake == mistake; }
 
@@ -195,12 +217,13 @@ class Manager {
   LockTable locks_;
   PendingHeap pending_;
   Gate gate_;
+  GateWatch watch_;
   PartQueue granted_;  // their locks are held, they have not been told yet
   PartQueue delayed_;  // their proposal waits for the end of an optimistic read
   bool pumping_ = false;
   bool turn_ends_ = false;
-  Transaction* postponed_first_ = nullptr;  // all proposals are there, the highest is of this turn
-  Transaction* postponed_last_ = nullptr;
+  TxQueue postponed_;          // all proposals are there, the highest is of this turn
+  TxQueue announced_;          // their ready or done is to be called
   uint64_t floor_ = kNoFloor;  // as published
   uint64_t watermark_stamp_ = 0;
   uint64_t next_sequence_ = 0;

@@ -30,6 +30,7 @@ struct Config {
   uint32_t ring_slots = 16;
   bool log = true;
   bool crash = true;
+  bool poll_gate = true;      // off: answers are looked at only when the manager says so
   bool cap_watermark = true;  // rule 4's cap by the counter; off: the mistake "no-cap"
   // How often (of 100) an operation is of this kind; the rest are commands of one shard.
   int shorts = 35;
@@ -105,6 +106,7 @@ struct Store {
   uint64_t opened = 0;  // what Manager::IsOpen has let pass
   World* world = nullptr;
   Manager* manager = nullptr;
+  uint16_t id = 0;
 };
 
 // Rule 4 in slow motion: the counter first, then one floor at a time, other things in between.
@@ -137,6 +139,7 @@ class World {
   void RunPart(Part& part, shard::Shard& shard);
   void Fail(std::string what);
   void Respond(Op& op);
+  void ReadOpened(uint16_t shard);
   void OnPosted(Op& op, shard::Shard& here);
   const Config& config() const { return config_; }
   base::Random& random() { return random_; }
@@ -156,7 +159,6 @@ class World {
   shard::Task<void> RenameBody(Op& op, Manager& manager);
   void Touch(OpPart& info, int cell, bool write, uint64_t position, bool token);
   void AppendRecord(OpPart& info, Part& part);
-  void ReadOpened(uint16_t shard);
 
   // sim_check_test.cc
   void CheckOrder();

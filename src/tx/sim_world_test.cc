@@ -48,6 +48,7 @@ Config RandomConfig(uint64_t seed) {
   config.whole = random.OneIn(2) ? 0 : static_cast<int>(random.Below(12));
   config.renames = random.OneIn(2) ? 0 : static_cast<int>(random.Below(20));
   config.log = !random.OneIn(4);
+  config.poll_gate = random.OneIn(2);
   config.manager.optimistic_reads = !random.OneIn(3);
   return config;
 }
@@ -76,8 +77,17 @@ class World::Hooks final : public shard::TurnHooks {
         shard_(shard),
         store_(world.store(shard.id().value())),
         manager_(shard, world.config().manager) {
-    if (world.config().log) manager_.AttachLog();
     store_.manager = &manager_;
+    store_.id = shard.id().value();
+    if (world.config().log) {
+      manager_.AttachLog();
+      manager_.SetGateListener(
+          [](void* user) {
+            Store& store = *static_cast<Store*>(user);
+            store.world->ReadOpened(store.id);
+          },
+          &store_);
+    }
     shard.set_local(&store_);
     shard.set_local(&scope_);
   }
@@ -142,7 +152,7 @@ void World::Observe(uint16_t shard) {
     readers_[random_.Below(kReaders)].Step(runtime_->set(), shard, config_.cap_watermark, random_);
   }
   if (!config_.log) return;
-  if (random_.OneIn(8)) ReadOpened(shard);
+  if (config_.poll_gate && random_.OneIn(8)) ReadOpened(shard);
   if (config_.crash && random_.OneIn(60)) CheckCrash();
 }
 
@@ -184,11 +194,12 @@ std::string World::Run() {
       if (!stores_[shard]->manager->drained()) return false;
       if (runtime_->floor(ShardId(shard)).value.load() != kNoFloor) return false;
       if (config_.log && stores_[shard]->durable != stores_[shard]->log.size()) return false;
+      if (config_.log && stores_[shard]->opened != stores_[shard]->log.size()) return false;
     }
     return true;
   };
   if (failure_.empty() && !driver_->RunUntil(at_rest, kStepsMax))
-    Fail("(d) floors, locks or storage never come to rest");
+    Fail("(d) floors, locks, storage or answers never come to rest");
   if (failure_.empty()) CheckOrder();
   if (failure_.empty()) CheckSerializable();
   return failure_;
@@ -375,6 +386,7 @@ void World::AppendRecord(OpPart& info, Part& part) {
   Store& store = *stores_[info.shard];
   store.log.push_back({info.op->id, info.op->crosses, part.order.number});
   info.position = store.log.size();
+  store.manager->WakeWhenOpen(Lsn(info.position));
   info.number = part.order.number;
   part.lsn = Lsn(info.position);
   for (const Seen& seen : info.seen) {  // what the body changed in place

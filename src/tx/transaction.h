@@ -139,10 +139,11 @@ struct Transaction {
   bool refused = false;
   bool step_done = false;
   bool ready_called = false;
+  bool announced = false;
   uint32_t awaited = 0;  // answers still missing in this stage
   uint64_t highest = 0;  // highest proposal so far
   std::coroutine_handle<> waiter;
-  Transaction* next = nullptr;  // among those whose decision waits for the end of the turn
+  Transaction* next = nullptr;  // among the postponed or the announced ones
 };
 
 }  // namespace moonshard::tx
