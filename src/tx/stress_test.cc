@@ -27,6 +27,18 @@ uint64_t Fingerprint(uint16_t shard, int account) {
 
 struct Bank {
   int64_t accounts[kAccounts] = {kDeposit, kDeposit, kDeposit, kDeposit};
+  uint64_t log_end = 0;
+  uint64_t opened = 0;
+  Manager* manager = nullptr;
+
+  void Log(Part& part) {
+    part.lsn = Lsn(++log_end);
+    manager->WakeWhenOpen(part.lsn);
+  }
+  static void OnGate(void* self) {
+    Bank& bank = *static_cast<Bank*>(self);
+    while (bank.opened < bank.log_end && bank.manager->IsOpen(Lsn(bank.opened + 1))) ++bank.opened;
+  }
 };
 
 struct Shared {
@@ -87,6 +99,7 @@ struct Client : shard::ExternalWork {
   static void Move(Part& part, shard::Shard& shard) {
     Share& share = *static_cast<Share*>(part.user);
     Bank& bank = shard.local<Bank>();
+    bank.Log(part);
     for (int account = 0; account < kAccounts; ++account) bank.accounts[account] += share.amount[account];
   }
   static void Sum(Part& part, shard::Shard& shard) {
@@ -193,6 +206,9 @@ class StressHooks final : public shard::TurnHooks {
  public:
   StressHooks(shard::Shard& shard, Shared& shared, int clients) : manager_(shard) {
     shard.set_local(&bank_);
+    bank_.manager = &manager_;
+    manager_.AttachLog();
+    manager_.SetGateListener(&Bank::OnGate, &bank_);
     shard.set_local(&scope_);
     for (int i = 0; i < clients; ++i) {
       clients_.push_back(std::make_unique<Client>());
@@ -206,8 +222,14 @@ class StressHooks final : public shard::TurnHooks {
     }
   }
   void BeforeStamp() override { manager_.BeforeStamp(); }
-  void EndTurn() override { manager_.EndTurn(); }
-  bool HasWork() const override { return manager_.HasWork(); }
+  // The disk is one turn behind.
+  void EndTurn() override {
+    durable_ = written_;
+    manager_.SetLogDurable(Lsn(durable_));
+    manager_.EndTurn();
+    written_ = bank_.log_end;
+  }
+  bool HasWork() const override { return manager_.HasWork() || durable_ != bank_.log_end; }
   TimeNs NextDeadline() const override { return shard::kNever; }
   Manager& manager() { return manager_; }
   Bank& bank() { return bank_; }
@@ -215,6 +237,8 @@ class StressHooks final : public shard::TurnHooks {
  private:
   Manager manager_;
   Bank bank_;
+  uint64_t written_ = 0;
+  uint64_t durable_ = 0;
   std::vector<std::unique_ptr<Client>> clients_;
   shard::TaskScope scope_;
 };
@@ -236,9 +260,12 @@ void RunStress(uint16_t shards, int clients, int operations) {
   while (shared.clients_left.load(std::memory_order_acquire) > 0) std::this_thread::yield();
   int64_t sum = 0;
   for (uint16_t s = 0; s < shards; ++s) {
-    bool drained = false;
-    while (!drained) {  // the last releases may still be under way
-      runtime.RunOn(ShardId(s), [&](shard::Shard& shard) { drained = shard.local<Manager>().drained(); });
+    bool at_rest = false;
+    while (!at_rest) {  // the last record may still be on its way to the disk, and the last answer held
+      runtime.RunOn(ShardId(s), [&](shard::Shard& shard) {
+        Bank& bank = shard.local<Bank>();
+        at_rest = shard.local<Manager>().drained() && bank.opened == bank.log_end;
+      });
     }
     runtime.RunOn(ShardId(s), [&](shard::Shard& shard) {
       for (int64_t amount : shard.local<Bank>().accounts) sum += amount;
