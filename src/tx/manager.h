@@ -1,23 +1,23 @@
 #pragma once
-// Manager: one shard's side of atomic transactions over several shards, both as coordinator and as
-// participant.
+// Manager: one shard's side of atomic transactions over several shards, as coordinator and as participant.
 //
 // How to use it:
-//  - a command whose keys are all on this shard asks idle(), then MayRunNow() per key; yes: it runs at once
-//  and the
-//    manager hears nothing of it. No: RunLocal() queues it behind what it conflicts with.
-//  - a command over several shards fills a Transaction and calls Start(). Each part's `run` is called on its
-//  shard, in
-//    one and the same order on every shard; then `done` here.
-//  - a body that has to look before it writes (script, sliced operation) is a coroutine on the coordinator:
-//        co_await manager.Acquire(tx);   // every lock granted, on every shard
-//        ... hops with Shards::On ...    // nobody else sees or changes the locked keys
-//        co_await manager.Commit(tx);    // part.run on every shard, in order: logs the collected effects;
-//        releases
-//    or  co_await manager.Abort(tx);     // nothing was changed: releases, leaves no record
 //
-// The turn calls BeforeStamp after polling and before it draws its stamp, and EndTurn after processing and
-// before the rings are published. Owned by one shard; only its thread calls it.
+//  - A command whose keys are all on this shard asks MayRunNow() per key. Yes: it runs at once and the
+//    manager hears nothing of it. No: RunLocal() queues it behind what it conflicts with.
+//  - A command over several shards fills a Transaction and calls Start(). Each part's `run` is called on its
+//    shard, in one and the same order on every shard; then `done` here.
+//  - A body that has to look before it writes (script, sliced operation) is a coroutine on the coordinator:
+//
+//        co_await manager.Acquire(tx);  // every lock granted, on every shard
+//        ... hops with Shards::On ...   // nobody else sees or changes the locked keys
+//        co_await manager.Commit(tx);   // part.run on every shard, in order: logs the effects; releases
+//
+//    or  co_await manager.Abort(tx);    // nothing was changed: releases, leaves no record
+//
+// The owner of the turn calls BeforeStamp and EndTurn. EndTurn may call `run`, `ready`, `done` and the gate's
+// listener: it comes before replies are handed to the sockets. `run` must not suspend; what it starts here
+// runs after it. Owned by one shard; only its thread calls it.
 
 #include <atomic>
 #include <coroutine>

@@ -77,7 +77,6 @@ struct TestTx {
         self.journal->push_back(self.name + "@" + std::to_string(shard.id().value()) +
                                 (part.attempt != 0 ? "again" : ""));
         self.numbers[static_cast<size_t>(&part - self.parts.data())] = part.order.number;
-        if (self.next_lsn != nullptr) part.lsn = Lsn(++*self.next_lsn);
       };
     }
     tx.kind = kind;
@@ -227,12 +226,10 @@ TEST_F(ManagerTest, Rule2_SameTurnIsOrderedBySequence) {
 
 TEST_F(ManagerTest, Rule3_LoggedButNotDurableHoldsTheFloor) {
   Make(2);
-  uint64_t lsn[2] = {};
   for (uint16_t s = 0; s < 2; ++s) manager(s).AttachLog();
   TestTx a("a", journal_, {{0, {{1, X}}}, {1, {{2, X}}}});
   a.parts[0].run = [](Part& part, shard::Shard&) { part.lsn = Lsn(1); };
   a.parts[1].run = [](Part& part, shard::Shard&) { part.lsn = Lsn(1); };
-  (void)lsn;
   Start(0, a);
   Settle();
   EXPECT_TRUE(a.done);
@@ -484,7 +481,79 @@ TEST_F(ManagerTest, LaterReadsDoNotProlongTheDelayOfAWriter) {
   EXPECT_EQ(Journal(), "first@0 first@1 second@1again w@1");
 }
 
+// ---- the turn's own number
+
+// Two long ones of one coordinator, whose commits it proposes in one turn. That of the second comes first and
+// completes the second; the first one's comes behind it in the same turn and gets the same number and a
+// smaller sequence.
+class SameNumber : public ManagerTest {
+ protected:
+  static shard::Task<void> Hold(Manager& m, Transaction& tx, shard::Event& go) {
+    co_await m.Acquire(tx);
+    co_await go.Wait();
+    co_await m.Commit(tx);
+  }
+  std::string Run(Mistake mistake) {
+    Make(2, {.mistake = mistake});
+    TestTx a("a", journal_, {{0, {{1, X}}}, {1, {{2, X}}}});
+    TestTx b("b", journal_, {{0, {{3, X}}}, {1, {{4, X}}}});
+    shard::Event go_a, go_b;
+    In(1, [&](Manager& m) {
+      hooks_[1]->scope.Spawn(Hold(m, a.tx, go_a));
+      hooks_[1]->scope.Spawn(Hold(m, b.tx, go_b));
+    });
+    Settle();
+    In(1, [&](Manager&) {
+      go_b.Set();
+      go_a.Set();
+    });
+    Turn(0);
+    Settle();
+    EXPECT_EQ(a.tx.timestamp.number, b.tx.timestamp.number);
+    return Journal();
+  }
+};
+
+TEST_F(SameNumber, IsNotDecidedBeforeTheTurnEnds) {
+  EXPECT_EQ(Run(Mistake::kNone), "a@1 b@1 a@0 b@0");
+}
+TEST_F(SameNumber, WouldOtherwiseRunInTwoOrders) {
+  EXPECT_EQ(Run(Mistake::kEagerRun), "b@1 a@1 a@0 b@0");
+}
+
+TEST_F(ManagerTest, OwnTransactionOfThisTurnRunsAtItsEnd) {
+  Make(2);
+  TestTx a("a", journal_, {{0, {{1, X}}}});
+  In(0, [&](Manager& m) {
+    m.Start(a.tx);
+    EXPECT_EQ(Journal(), "");
+  });
+  EXPECT_EQ(Journal(), "a@0");
+  EXPECT_TRUE(a.done);
+}
+
 // ---- cost
+
+// Each `done` starts the next one, which ends at once.
+TEST_F(ManagerTest, ChainsDoNotGrowTheStack) {
+  Make(1);
+  TestTx r("r", journal_, {{0, {{1, S}}}}, Access::kReadOnly);
+  r.parts[0].run = nullptr;
+  struct Chain {
+    Manager* manager;
+    int left = 200'000;
+  };
+  Chain chain{&manager(0)};
+  r.tx.user = &chain;
+  r.tx.ready = nullptr;
+  r.tx.done = [](Transaction& tx) {
+    Chain& links = *static_cast<Chain*>(tx.user);
+    if (--links.left > 0) links.manager->Start(tx);
+  };
+  Start(0, r);
+  Settle();
+  EXPECT_EQ(chain.left, 0);
+}
 
 TEST_F(ManagerTest, AKeyNobodyTouchesIsForgotten) {
   Make(2);
