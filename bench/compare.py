@@ -14,7 +14,7 @@ import sys
 
 import scenarios_speed
 import scenarios_state
-from harness import ROOT, BenchError, Generator, Server, progress, raise_file_limit, relative
+from harness import ROOT, BenchError, Generator, Server, errors, progress, raise_file_limit, relative, set_nice
 
 SCENARIOS = {name: module.SCENARIOS[name]
              for name, module in (("point", scenarios_speed), ("latency", scenarios_speed), ("memory", scenarios_state),
@@ -70,6 +70,7 @@ def parse():
     parser.add_argument("--client-cpu", default="1")
     parser.add_argument("--idle-connections", type=int, default=scenarios_state.IDLE_CONNECTIONS)
     parser.add_argument("--idle-seconds", type=int, default=60)
+    parser.add_argument("--nice", type=int, default=0, help="of servers and generator; -15 withstands other work on the machine")
     parser.add_argument("--scratch", default=None, help="directory for data directories (default: the system's)")
     parser.add_argument("--doc", default=None, help="page to update (default docs/benchmarks.md, unless both servers are one program)")
     parser.add_argument("--no-doc", action="store_true")
@@ -92,6 +93,8 @@ def parse():
 def main():
     args = parse()
     raise_file_limit()
+    if args.nice:
+        set_nice(args.nice)
     bench = Bench(args)
     failed = []
     for name in args.only:
@@ -107,7 +110,9 @@ def main():
             progress(f"{name}: written to {relative(args.doc)}")
     if failed:
         progress(f"not measured: {', '.join(failed)}")
-    return 1 if failed else 0
+    if errors:
+        progress(f"{len(errors)} cell(s) could not be measured")
+    return 1 if failed or errors else 0
 
 
 if __name__ == "__main__":

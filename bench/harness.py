@@ -105,6 +105,14 @@ def raise_file_limit():
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
+def set_nice(nice):
+    """For servers and generator alike. Below 0 it keeps other work off their cores, if the system lets us."""
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, nice)
+    except OSError as error:
+        progress(f"--nice {nice}: {error.strerror}; going on without")
+
+
 def free_port():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return listener.getsockname()[1]
@@ -130,6 +138,7 @@ class Server:
         self.extra, self.scratch = list(extra), scratch
         self.process = self.directory = self.port = self.log_path = None
         self.paused = False
+        self.last_words = ""  # the end of its log, if it ended before it was told to
 
     @property
     def is_peer_style(self):
@@ -144,6 +153,7 @@ class Server:
         return words + self.extra
 
     def start(self):
+        self.last_words = ""
         self.directory = tempfile.mkdtemp(prefix="ms-bench-", dir=self.scratch)
         self.log_path = os.path.join(self.directory, "server.log")
         self.port = free_port()
@@ -167,26 +177,36 @@ class Server:
                         return self
             except (OSError, BenchError):
                 time.sleep(0.05)
-        tail = self.log_tail()
+        self.last_words = f": {self.log_tail()}"
         self.stop()
-        raise BenchError(f"{self.label} did not start: {tail}")
+        raise BenchError(f"{self.label} did not start{self.last_words}")
 
     def log_tail(self):
         with contextlib.suppress(OSError), open(self.log_path, errors="replace") as log:
-            return " | ".join(log.read().strip().splitlines()[-3:])
+            lines = log.read().replace(self.directory, "DIR").strip().splitlines()
+            return lines[-1][-200:] if lines else ""
         return ""
+
+    def epitaph(self):
+        """Why it ended, if it ended by itself: the end of its log."""
+        if self.process is not None and not self.alive():
+            self.last_words = f" (the server has ended with {self.process.returncode}: {self.log_tail()})"
+        return self.last_words
 
     def stop(self):
         if self in _started:
             _started.remove(self)
-        if self.process is not None and self.process.poll() is None:
-            self.resume()
-            self.process.terminate()
-            try:
-                self.process.wait(STOP_TIMEOUT_S)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
+        if self.process is not None:
+            self.epitaph()
+            if self.alive():
+                self.resume()
+                self.process.terminate()
+                try:
+                    self.process.wait(STOP_TIMEOUT_S)
+                except subprocess.TimeoutExpired:
+                    self.process.kill()
+                    self.process.wait()
+            self.process = None
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def __enter__(self):
@@ -196,12 +216,12 @@ class Server:
         self.stop()
 
     def pause(self):
-        if not self.paused and self.process.poll() is None:
+        if not self.paused and self.alive():
             os.kill(self.process.pid, signal.SIGSTOP)
             self.paused = True
 
     def resume(self):
-        if self.paused and self.process.poll() is None:
+        if self.paused and self.alive():
             os.kill(self.process.pid, signal.SIGCONT)
             self.paused = False
 
@@ -211,21 +231,33 @@ class Server:
     def client(self, timeout=30):
         return Client(self.port, timeout)
 
-    def rss_bytes(self):
+    def proc(self, name):
         try:
-            with open(f"/proc/{self.process.pid}/smaps_rollup") as file:
-                for line in file:
-                    if line.startswith("Rss:"):
-                        return int(line.split()[1]) * 1024
-        except OSError:
-            pass
-        with open(f"/proc/{self.process.pid}/statm") as file:
-            return int(file.read().split()[1]) * resource.getpagesize()
+            with open(f"/proc/{self.process.pid}/{name}") as file:
+                return file.read()
+        except OSError as error:
+            raise BenchError(f"{self.label}: {error.strerror}") from error
+
+    def rss_bytes(self):
+        for line in self.proc("smaps_rollup").splitlines():
+            if line.startswith("Rss:"):
+                return int(line.split()[1]) * 1024
+        raise BenchError(f"{self.label}: no resident set")
 
     def cpu_seconds(self):
-        with open(f"/proc/{self.process.pid}/stat") as file:
-            fields = file.read().rpartition(")")[2].split()
+        fields = self.proc("stat").rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def expect_keys(self, keys):
+        """All loaded keys were answered with OK already; a server without DBSIZE is believed, and that is said."""
+        with self.client() as client:
+            try:
+                found = client.command("DBSIZE")
+            except BenchError as error:
+                progress(f"{self.label}: the number of keys was not checked: DBSIZE: {error}")
+                return
+        if found != keys:
+            raise BenchError(f"{self.label}: DBSIZE is {found} after loading {keys} keys")
 
     def version(self):
         try:
@@ -304,6 +336,9 @@ class Generator:
 
 # --- rounds and their summary -------------------------------------------------------------------------------------
 
+errors = []  # every cell that could not be measured
+
+
 @dataclass
 class Samples:
     """What the rounds of one cell of one server gave; `error` if it could not be measured."""
@@ -312,6 +347,12 @@ class Samples:
 
     def add(self, report):
         self.rounds.append(report)
+
+    def fail(self, text):
+        """A cell that failed in any round has no figure: those it gave before may be the lucky ones."""
+        self.error = text
+        self.rounds.clear()
+        errors.append(text)
 
     def median(self, key):
         values = [r[key] for r in self.rounds if key in r]
@@ -341,8 +382,8 @@ def interleave(name, servers, rounds, measure):
                 cell.add(report)
                 progress(f"{name}: round {number + 1}/{rounds} {server.label}: {summary(report)}")
             except BenchError as error:
-                cell.error = str(error)
-                progress(f"{name}: {server.label}: NOT MEASURED: {error}")
+                cell.fail(f"{error}{server.epitaph()}")
+                progress(f"{name}: {server.label}: NOT MEASURED: {cell.error}")
     return samples
 
 

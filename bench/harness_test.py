@@ -22,6 +22,9 @@ class StandIn:
     def version(self):
         return "1.0"
 
+    def epitaph(self):
+        return ""
+
     def pause(self):
         self.paused = True
 
@@ -56,15 +59,19 @@ class Rounds(unittest.TestCase):
         left, right = StandIn("a"), StandIn("b")
 
         def measure(server):
-            if server is right:
-                raise harness.BenchError("ERR unknown command")
+            if server is right and left.log:
+                raise harness.BenchError("ERR unknown | command")
+            server.log.append("measured")
             return {"ops_per_s": 5.0, "p50_us": 1, "p99_us": 1, "client_busy": 0.1}
-        samples = harness.interleave("cell", [left, right], 2, measure)
+        samples = harness.interleave("cell", [right, left], 2, measure)  # the first round of b succeeds
+        self.assertEqual(right.log, ["measured"])
         self.assertEqual(len(samples["a"].rounds), 2)
         self.assertEqual(samples["b"].rounds, [])
         row = report.throughput_row("cell", samples["a"], samples["b"])
-        self.assertIn("ERR unknown command", row[2])
+        self.assertIn("ERR unknown | command", row[2])
         self.assertEqual(row[3], "-")
+        self.assertEqual(report.table(["x"] * len(row), [row]).splitlines()[2].replace("\\|", "").count("|"), len(row) + 1)
+        self.assertTrue(harness.errors)
 
     def test_ratio_needs_both_sides(self):
         self.assertEqual(harness.ratio(4, 2), "2.00")

@@ -97,11 +97,11 @@ void RequestPlan::AppendWord(const PlanOptions& options, const std::string& valu
     if (rest.starts_with(kKeyMark) || rest.starts_with(kRandMark)) {
       bool key = rest.starts_with(kKeyMark);
       if (key) body += options.key_prefix;
-      holes.push_back({body.size(), HoleKind::kKeyDigits});
+      holes.push_back({body.size(), HoleKind::kKey});
       body.append(kKeyDigits, '0');
       at += key ? kKeyMark.size() : kRandMark.size();
     } else if (rest.starts_with(kDataMark)) {
-      if (carries_key && value.size() > kKeyDigits) holes.push_back({body.size(), HoleKind::kValueDigits});
+      if (carries_key && value.size() > kKeyDigits) holes.push_back({body.size(), HoleKind::kKeyInValue});
       body += value;
       at += kDataMark.size();
     } else {

@@ -64,7 +64,7 @@ class RequestPlan {
 
  private:
   friend class RequestStream;
-  enum class HoleKind : uint8_t { kKeyDigits, kValueDigits, kTtl };
+  enum class HoleKind : uint8_t { kKey, kKeyInValue, kTtl };
   struct Hole {
     size_t offset;
     HoleKind kind;
@@ -108,7 +108,7 @@ class RequestStream {
 
  private:
   MS_ALWAYS_INLINE void Fill(RequestPlan::HoleKind kind, char* to) {
-    if (kind == RequestPlan::HoleKind::kKeyDigits) last_key_ = keys_.Next(random_);
+    if (kind == RequestPlan::HoleKind::kKey) last_key_ = keys_.Next(random_);
     WriteKeyDigits(to, last_key_);
   }
 

@@ -42,9 +42,14 @@ def command_line():
     return "python3 " + shlex.join(words)
 
 
+def in_cell(value):
+    text = " ".join(str(value).split()).replace("|", "\\|")
+    return text if len(text) <= 160 else text[:157] + "..."
+
+
 def table(columns, rows):
     lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
-    lines += ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows]
+    lines += ["| " + " | ".join(in_cell(cell) for cell in row) + " |" for row in rows]
     return "\n".join(lines)
 
 
@@ -109,6 +114,8 @@ def number(samples, key, digits=1):
 
 
 def tally(samples):
+    if samples.error:
+        return "-"
     return f"{count(samples.total('replies'))}, {samples.total('misses')}, {samples.total('errors')}"
 
 

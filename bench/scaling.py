@@ -11,7 +11,7 @@ import os
 import shutil
 import sys
 
-from harness import ROOT, BenchError, Generator, Samples, Server, count, progress, raise_file_limit, relative, summary
+from harness import ROOT, BenchError, Generator, Samples, Server, count, progress, raise_file_limit, relative, set_nice, summary
 from report import Section, number, speed, table
 
 VALUE_BYTES = 32
@@ -43,6 +43,7 @@ def parse():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--keys", type=int, default=1_000_000)
+    parser.add_argument("--nice", type=int, default=0, help="of servers and generator; -15 withstands other work on the machine")
     parser.add_argument("--scratch", default=None)
     parser.add_argument("--doc", default=os.path.join(ROOT, "docs", "benchmarks.md"))
     parser.add_argument("--no-doc", action="store_true")
@@ -80,7 +81,7 @@ def rows_of(args, cores, counts, samples, command, pipeline):
         cell = samples[shards, command, pipeline]
         rate, first = cell.median("ops_per_s"), base.median("ops_per_s")
         if rate is None or first is None:
-            rows.append([shards, cell.error or "error: the first row is missing", "", "", "", "", "", ""])
+            rows.append([shards, f"error: {cell.error or 'the first row is missing'}", "", "", "", "", "", ""])
             continue
         cpu, first_cpu = cell.median("server_us_per_request"), base.median("server_us_per_request")
         busy = cell.median("client_busy")
@@ -95,6 +96,8 @@ def rows_of(args, cores, counts, samples, command, pipeline):
 def main():
     args = parse()
     raise_file_limit()
+    if args.nice:
+        set_nice(args.nice)
     cores, physical = cores_in_order()
     counts = [n for n in args.shards if 0 < n < len(cores)]
     left_out = [n for n in args.shards if n not in counts]
@@ -117,8 +120,7 @@ def main():
                 failed.add(shards)
                 progress(f"{shards} shards: NOT MEASURED: {error}")
                 for cell in cells:
-                    samples[shards, *cell].error = f"error: {error}"
-                    samples[shards, *cell].rounds.clear()
+                    samples[shards, *cell].fail(str(error))
     for command, pipeline in cells:
         section.add(f"### {command.upper()} at pipeline {pipeline}")
         section.add(table(["shards", "ops/s", "a shard", "of linear", "server cores used", "server us/request", "of linear, by CPU",

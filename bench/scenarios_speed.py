@@ -1,5 +1,5 @@
 """Scenarios about requests a second: point, latency, multi, two-shards."""
-from harness import BenchError, interleave, progress, ratio
+from harness import interleave, progress, ratio
 from report import (Section, THROUGHPUT_COLUMNS, THROUGHPUT_NOTE, columns_for, number, table, throughput_row)
 
 VALUE_BYTES = 32
@@ -9,19 +9,14 @@ def preload_all(bench, servers, keys):
     for server in servers:
         progress(f"loading {keys} keys of {VALUE_BYTES} B into {server.label}")
         bench.generator.preload(server, keys, VALUE_BYTES)
-        with server.client() as client:
-            found = client.command("DBSIZE")
-        if found != keys:
-            raise BenchError(f"{server.label}: DBSIZE is {found} after loading {keys} keys")
+        server.expect_keys(keys)
 
 
-def throughput(bench, section, servers, cells, keys, before=None):
+def throughput(bench, section, servers, cells, keys):
     """cells: (name, generator arguments). One table of all cells."""
     rows = []
     for name, arguments in cells:
         def measure(server):
-            if before is not None:
-                before(server)
             return bench.generator.run(server, "--keyspace", keys, "--value-bytes", VALUE_BYTES, *arguments)
         samples = interleave(name, servers, bench.rounds, measure)
         rows.append(throughput_row(name, *(samples[s.label] for s in servers)))
@@ -56,7 +51,7 @@ def latency(bench):
                     server, "--clients", 1, "--pipeline", 1, "--keyspace", bench.keys, "--value-bytes", VALUE_BYTES,
                     "--command", command, "--spin", spin, "--seconds", bench.seconds))
                 left, right = (samples[s.label] for s in servers)
-                cells = [left.error or "", right.error or ""]
+                cells = [f"error: {s.error}" if s.error else "" for s in (left, right)]
                 rows.append([
                     name, *(cells[i] or f"{number(s, 'p50_us')} (spread {s.spread('p50_us'):.0f} %)"
                             for i, s in enumerate((left, right))),
@@ -64,9 +59,10 @@ def latency(bench):
                     f"{number(left, 'p99_us')} / {number(right, 'p99_us')}",
                     f"{number(left, 'p999_us')} / {number(right, 'p999_us')}",
                     f"{number(left, 'server_us_per_request', 2)} / {number(right, 'server_us_per_request', 2)}",
+                    f"{number(left, 'others_cpu', 2)} / {number(right, 'others_cpu', 2)}",
                 ])
         section.add(table(columns_for(["what", "{a} p50 us", "{b} p50 us", "ratio", "p99 us {a} / {b}", "p99.9 us {a} / {b}",
-                                       "server us/request {a} / {b}"], *servers), rows))
+                                       "server us/request {a} / {b}", "others"], *servers), rows))
         section.add(f"Medians of {bench.rounds} interleaved rounds of {bench.seconds:g} s; the ratio is in favour of "
                     f"{servers[0].label} above 1. A generator that sleeps adds the wake-up of its own core.")
     return section
@@ -124,4 +120,3 @@ def two_shards(bench):
 
 
 SCENARIOS = {"point": point, "latency": latency, "multi": multi, "two-shards": two_shards}
-

@@ -2,9 +2,10 @@
 import contextlib
 import select
 import socket
+import statistics
 import time
 
-from harness import BenchError, Client, Samples, interleave, progress, ratio
+from harness import BenchError, Client, Samples, errors, interleave, progress, ratio
 from report import Section, columns_for, table
 
 
@@ -33,10 +34,8 @@ def bytes_per_key(bench, make_server, keys, value_bytes, ttl):
         bench.generator.preload(server, keys, value_bytes, *(("--ttl-ms", "3600000:7200000") if ttl else ()))
         time.sleep(SETTLE_S)
         after = server.rss_bytes()
+        server.expect_keys(keys)
         with server.client() as client:
-            found = client.command("DBSIZE")
-            if found != keys:
-                raise BenchError(f"DBSIZE is {found}, not {keys}")
             if ttl and client.command("PTTL", "key:%012d" % (keys // 2)) <= 0:
                 raise BenchError("a key has no time to live")
     return (after - before) / keys
@@ -58,7 +57,8 @@ def memory(bench):
                 cells.append(f"{figures[-1]:.1f}")
             except BenchError as error:
                 figures.append(None)
-                cells.append(f"error: {error}")
+                cells.append(f"error: {error}{server.epitaph()}")
+                errors.append(cells[-1])
             progress(f"memory: {name}: {server.label}: {cells[-1]}")
         rows.append([name, 16 + value_bytes, *cells, ratio(figures[0], figures[1])])
     section.add(table(columns_for(["what", "key + value", "{a} B/key", "{b} B/key", "ratio"], *names), rows))
@@ -114,7 +114,11 @@ def ttl_lag(bench, server):
         report["seconds until empty"] = now - due if left == 0 else float("inf")
         report["mean lag s"] = area / bench.keys
         report["most overdue at once"] = worst
-        info = client.info()
+        try:
+            info = client.info()
+        except BenchError as error:
+            info = {}
+            progress(f"ttl: {server.label}: INFO: {error}")
     for key, value in info.items():
         if key.startswith("expire_lag") or key in ("expired_keys", "expired_time_cap_reached_count"):
             report[f"INFO {key}"] = value
@@ -140,13 +144,11 @@ def ttl_burst(bench, server, others):
         raise BenchError(f"{burst['misses']} GETs of keys without a time to live missed")
     report = {f"{when} {k}": r[f"{k}_us"] for when, r in (("calm", calm), ("burst", burst)) for k in ("p50", "p99", "p999", "max")}
     report["overdue keys left 3 s later"] = left
-    with server.client() as client:
-        client.command("FLUSHALL")
     return report
 
 
 def report_table(servers, samples):
-    """One row for each figure of the reports, by median."""
+    """One row for each figure of the reports, by median; what could not be measured is explained below."""
     keys = []
     for server in servers:
         for report in samples[server.label].rounds:
@@ -157,16 +159,20 @@ def report_table(servers, samples):
         for server in servers:
             values = [r[key] for r in samples[server.label].rounds if key in r]
             if not values:
-                cells.append(samples[server.label].error or "not reported")
+                cells.append("not measured" if samples[server.label].error else "not reported")
             elif isinstance(values[0], str):
                 cells.append(values[-1])
             else:
-                cells.append(f"{sorted(values)[len(values) // 2]:.6g}")
+                cells.append(f"{statistics.median(values):.6g}")
         rows.append([key, *cells])
-    for server in servers:
-        if samples[server.label].error and not keys:
-            rows.append([f"{server.label}", *(samples[s.label].error or "" for s in servers)])
-    return table(["what", *(s.label for s in servers)], rows)
+    parts = [table(["what", *(s.label for s in servers)], rows)] if rows else []
+    parts += [f"{s.label} was not measured: {samples[s.label].error}" for s in servers if samples[s.label].error]
+    return "\n\n".join(parts)
+
+
+def started(server, measure):
+    with server:
+        return measure(server)
 
 
 def ttl(bench):
@@ -175,19 +181,18 @@ def ttl(bench):
     samples = {s.label: Samples() for s in servers}
     for server in servers:  # one after the other: a stopped process would be late through no fault of its own
         try:
-            with server:
-                samples[server.label].add(ttl_lag(bench, server))
+            samples[server.label].add(started(server, lambda s: ttl_lag(bench, s)))
         except BenchError as error:
-            samples[server.label].error = f"error: {error}"
-            progress(f"ttl: {server.label}: {error}")
+            samples[server.label].fail(f"{error}{server.epitaph()}")
+            progress(f"ttl: {server.label}: NOT MEASURED: {error}")
     section.add(f"{bench.keys} keys with random times to live of {TTL_SPAN_S[0]} to {TTL_SPAN_S[1]} s, nothing else going on. The mean lag "
                 "is the area between DBSIZE and the keys that should live, over the number of keys.")
     section.add(report_table(servers, samples))
 
     others = max(bench.keys // 10, 1000)
     servers = bench.pair()
-    with servers[0], servers[1]:
-        samples = interleave("ttl burst", servers, min(bench.rounds, 3), lambda server: ttl_burst(bench, server, others))
+    samples = interleave("ttl burst", servers, min(bench.rounds, 3),
+                         lambda server: started(server, lambda s: ttl_burst(bench, s, others)))
     section.add(f"GET of {others} other keys at 20,000 requests/s on schedule (us), calm and over the 4 s in which {bench.keys} keys fall "
                 "due in one millisecond. Medians.")
     section.add(report_table(servers, samples))
@@ -232,8 +237,8 @@ def slow_reader_round(bench, server):
 def slow_reader(bench):
     servers = bench.pair()
     section = Section(bench.section_name("slow-reader"), f"A client that never reads ({bench.config})", servers)
-    with servers[0], servers[1]:
-        samples = interleave("slow reader", servers, min(bench.rounds, 3), lambda server: slow_reader_round(bench, server))
+    samples = interleave("slow reader", servers, min(bench.rounds, 3),
+                         lambda server: started(server, lambda s: slow_reader_round(bench, s)))
     section.add(f"One connection sends {SLOW_GETS} GETs of {SLOW_BYTES // 1024} KiB and never reads. Others: GETs of small keys at 20,000 "
                 "requests/s on schedule.")
     section.add(report_table(servers, samples))
@@ -281,13 +286,12 @@ def idle_connections(bench, server, wanted):
 
 
 def idle_cpu(server, seconds):
-    with server:
-        time.sleep(2)
-        before = server.cpu_seconds()
-        for passed in range(0, seconds, 10):
-            progress(f"idle: {server.label}: watching its CPU, {passed} of {seconds} s")
-            time.sleep(min(10, seconds - passed))
-        return {"CPU %": (server.cpu_seconds() - before) / seconds * 100, "RSS MiB": server.rss_bytes() / 2**20}
+    time.sleep(2)
+    before = server.cpu_seconds()
+    for passed in range(0, seconds, 10):
+        progress(f"idle: {server.label}: watching its CPU, {passed} of {seconds} s")
+        time.sleep(min(10, seconds - passed))
+    return {"CPU %": (server.cpu_seconds() - before) / seconds * 100, "RSS MiB": server.rss_bytes() / 2**20}
 
 
 def idle(bench):
@@ -296,24 +300,20 @@ def idle(bench):
     for title, make, measure in (
             (f"{bench.idle_connections} idle connections, each having sent one PING.", bench.pair,
              lambda s: idle_connections(bench, s, bench.idle_connections)),
-            (f"An empty server with two shards over {bench.idle_seconds} s.", lambda: bench.pair(shards=2, cpus=None), None)):
+            (f"An empty server with two shards over {bench.idle_seconds} s.", lambda: bench.pair(shards=2, cpus=None),
+             lambda s: idle_cpu(s, bench.idle_seconds))):
         samples = {}
         servers = make()
         for server in servers:
             samples[server.label] = Samples()
             try:
-                if measure is None:
-                    samples[server.label].add(idle_cpu(server, bench.idle_seconds))
-                else:
-                    with server:
-                        samples[server.label].add(measure(server))
+                samples[server.label].add(started(server, measure))
             except BenchError as error:
-                samples[server.label].error = f"error: {error}"
-                progress(f"idle: {server.label}: {error}")
+                samples[server.label].fail(f"{error}{server.epitaph()}")
+                progress(f"idle: {server.label}: NOT MEASURED: {error}")
         section.add(title)
         section.add(report_table(servers, samples))
     return section
 
 
 SCENARIOS = {"memory": memory, "ttl": ttl, "slow-reader": slow_reader, "idle": idle}
-

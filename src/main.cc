@@ -5,6 +5,7 @@
 
 #include <csignal>
 #include <cstdio>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -58,9 +59,11 @@ int Fail(const moonshard::base::Status& status) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
-  using namespace moonshard;  // NOLINT: main only
-  std::vector<std::string> args(argv + 1, argv + argc);
+namespace moonshard {
+namespace {
+
+int Main(std::span<char*> arguments) {
+  std::vector<std::string> args(arguments.begin() + 1, arguments.end());
   if (args.size() == 1 && (args[0] == "--version" || args[0] == "-v")) {
     std::printf("moonshard %s\n", command::kMoonshardVersion.data());
     return 0;
@@ -97,3 +100,8 @@ int main(int argc, char** argv) {
   base::LogInfo("stopped");
   return 0;
 }
+
+}  // namespace
+}  // namespace moonshard
+
+int main(int argc, char** argv) { return moonshard::Main({argv, static_cast<size_t>(argc)}); }

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""Replays the redis-cli transcript of README.md against a fresh server and compares every reply.
+"""Replays the redis-cli transcript of README.md against a fresh server and compares every reply. The table of flags must say
+what the program's --help says.
 
     tests/readme_test.py build/release/moonshard        (any program that takes --port and --dir, redis-server too)
 """
 
+import difflib
 import re
 import shutil
 import socket
@@ -26,6 +28,25 @@ def transcript():
             commands = [match.group(1) for match in map(PROMPT.match, lines) if match]
             return commands, [line for line in lines[1:] if not PROMPT.match(line)]
     sys.exit("README.md has no block that starts with '$ redis-cli'")
+
+
+def flags_of_readme():
+    """Lines "--name default: meaning" of the table of flags."""
+    rows = re.findall(r"^\| `(--[\w-]+)` \| (?:`(.*?)`)? ?\| (.*) \|$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    return [f"{name} {default}: {meaning}" for name, default, meaning in rows]
+
+
+def flags_of(program):
+    """The same from --help; None for a program that is not ours."""
+    text = subprocess.run([program, "--help"], capture_output=True, text=True, timeout=20).stdout
+    if not text.startswith("usage: moonshard"):
+        return None
+    rows = re.findall(r"^  (--[\w-]+) +(.*) \[(.*)\]$", text, re.MULTILINE)
+    return [f"{name} {default}: {meaning}" for name, meaning, default in rows]
+
+
+def difference(expected, got):
+    return "\n".join(difflib.unified_diff(expected, got, "README.md", "the server", lineterm=""))
 
 
 def free_port():
@@ -62,10 +83,11 @@ def main():
             server.wait(timeout=20)
     got = cli.stdout.splitlines()
     if got != expected:
-        import difflib
-        print("\n".join(difflib.unified_diff(expected, got, "README.md", "the server", lineterm="")), cli.stderr)
-        sys.exit(1)
-    print(f"{len(commands)} commands answered as README.md says")
+        sys.exit(difference(expected, got) + cli.stderr)
+    flags = flags_of(program)
+    if flags is not None and flags != flags_of_readme():
+        sys.exit(difference(flags_of_readme(), flags))
+    print(f"{len(commands)} commands answered as README.md says, {len(flags or [])} flags as it lists them")
 
 
 if __name__ == "__main__":

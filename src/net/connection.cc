@@ -12,8 +12,6 @@ Connection::~Connection() = default;
 void Connection::Attach(shard::AcceptedSocket socket) {
   session.peer = socket.peer();
   stream_ = state_.shard->io().Attach(std::move(socket), *this);
-  attached_ = true;
-  if (!session.authenticated) parser_.set_limits(resp::kUnauthenticatedLimits);
 }
 
 // ---- input
@@ -64,6 +62,11 @@ size_t Connection::RunCommands(std::span<char> data) {
   size_t used = 0;
   running_ = true;
   while (used < data.size() && !closing_ && !session.close_after_reply && !output_full()) {
+    if (session.authenticated != parser_trusts_) [[unlikely]] {
+      // AUTH and HELLO end their batch, so whatever follows is parsed under the new limits.
+      parser_trusts_ = session.authenticated;
+      parser_.set_limits(parser_trusts_ ? resp::ParserLimits() : resp::kUnauthenticatedLimits);
+    }
     command::Batch* batch = engine.Take();
     std::span<char> rest = data.subspan(used);
     engine.Frame(*batch, *this, parser_, rest);

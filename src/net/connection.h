@@ -75,7 +75,7 @@ class Connection final : public shard::StreamHandler, public command::Client {
   base::Buffer sending_;       // in flight
   command::Batch* away_ = nullptr;
   std::string pending_error_;  // protocol error behind the commands of the batch that is away
-  bool attached_ = false;
+  bool parser_trusts_ = true;  // the parser has the limits of an authenticated client
   bool running_ = false;       // RunCommands is on the stack
   bool waiting_ = false;       // a launched batch has not answered
   bool dirty_ = false;

@@ -84,7 +84,9 @@ class Env {
   virtual ~Env() = default;
   virtual bool simulated() const = 0;
   virtual TimeNs MonotonicNow() = 0;
-  virtual TimeMs WallNow() = 0;
+  // Nanoseconds since the Unix epoch; may jump, see Shard::now_ms for a clock that does not go back.
+  virtual TimeNs WallNowNs() = 0;
+  TimeMs WallNow() { return WallNowNs() / 1'000'000; }
   virtual uint64_t RandomSeed() = 0;
   // Called on the thread that will own it.
   virtual base::Result<std::unique_ptr<Io>> MakeIo(ShardId shard, const IoOptions& options) = 0;
@@ -99,7 +101,7 @@ class RealEnv final : public Env {
   ~RealEnv() override;
   bool simulated() const override { return false; }
   TimeNs MonotonicNow() override;
-  TimeMs WallNow() override;
+  TimeNs WallNowNs() override;
   uint64_t RandomSeed() override;
   base::Result<std::unique_ptr<Io>> MakeIo(ShardId shard, const IoOptions& options) override;
   std::unique_ptr<Worker> MakeWorker(std::string_view name) override;

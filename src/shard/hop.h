@@ -73,11 +73,8 @@ class [[nodiscard]] OnAwaiter {
   }
   void await_suspend(std::coroutine_handle<> waiter) {
     waiter_ = waiter;
-    outgoing_.message.run = &RunThere;
-    outgoing_.message.word[0] = reinterpret_cast<uint64_t>(this);
-    Shard& here = Shard::Current();
-    here.CountHop();
-    here.Send(target_, outgoing_);
+    Shard::Current().CountHop();
+    Send(Shard::Current(), target_, &RunThere);
   }
   R await_resume() { return result_.Take(); }
 
@@ -85,18 +82,28 @@ class [[nodiscard]] OnAwaiter {
   static void RunThere(Shard& here, const Message& message) {
     auto* self = reinterpret_cast<OnAwaiter*>(message.word[0]);
     self->result_.Run(self->fn_, here.local<Local>());
-    self->outgoing_.message.run = &RunBack;
-    here.Send(message.from, self->outgoing_);
+    self->Send(here, message.from, &RunBack);
   }
   static void RunBack(Shard&, const Message& message) {
     reinterpret_cast<OnAwaiter*>(message.word[0])->waiter_.resume();
+  }
+  // The node is touched only when the ring is full, so that as few cache lines as possible go to the target
+  // and back.
+  void Send(Shard& here, ShardId to, Message::Run run) {
+    Message message;
+    message.run = run;
+    message.word[0] = reinterpret_cast<uint64_t>(this);
+    if (here.TrySend(to, message)) [[likely]]
+      return;
+    outgoing_.message = message;
+    here.Send(to, outgoing_);
   }
 
   const ShardId target_;
   Fn fn_;
   std::coroutine_handle<> waiter_;
-  Outgoing outgoing_;
   [[no_unique_address]] internal::HopResult<R> result_;
+  Outgoing outgoing_;
 };
 
 template <typename Local, typename Fn>

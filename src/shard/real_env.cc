@@ -76,8 +76,8 @@ RealEnv::~RealEnv() = default;
 TimeNs RealEnv::MonotonicNow() {
   return ClockNs(CLOCK_MONOTONIC);
 }
-TimeMs RealEnv::WallNow() {
-  return ClockNs(CLOCK_REALTIME) / 1'000'000;
+TimeNs RealEnv::WallNowNs() {
+  return ClockNs(CLOCK_REALTIME);
 }
 
 uint64_t RealEnv::RandomSeed() {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <future>
 #include <thread>
@@ -27,10 +28,9 @@ struct Local final : IdleHooks {
   TaskScope tasks;
 };
 
-RuntimeOptions Options(uint16_t shard_count, IoKind kind, uint32_t ring_slots = kDefaultRingSlots) {
+RuntimeOptions Options(uint16_t shard_count, uint32_t ring_slots = kDefaultRingSlots) {
   RuntimeOptions options;
   options.shard_count = shard_count;
-  options.io.kind = kind;
   options.ring_slots = ring_slots;
   return options;
 }
@@ -73,17 +73,18 @@ bool WaitFor(Predicate predicate, int seconds = 60) {
   return true;
 }
 
-class RealRuntime : public testing::TestWithParam<IoKind> {
+class RealRuntime : public testing::TestWithParam<Backend> {
  protected:
-  RealEnv env_;
+  BackendEnv env_{GetParam()};
 };
 
-INSTANTIATE_TEST_SUITE_P(Backends, RealRuntime, testing::Values(IoKind::kUring, IoKind::kEpoll),
-                         [](const auto& info) { return info.param == IoKind::kUring ? "Uring" : "Epoll"; });
+INSTANTIATE_TEST_SUITE_P(Backends, RealRuntime,
+                         testing::Values(Backend::kUring, Backend::kUringEventfd, Backend::kEpoll),
+                         [](const auto& info) { return BackendName(info.param); });
 
 TEST_P(RealRuntime, StartsAndStops) {
   for (int i = 0; i < 20; ++i) {
-    Runtime runtime(env_, Options(3, GetParam()), MakeLocal);
+    Runtime runtime(env_, Options(3), MakeLocal);
     ASSERT_TRUE(runtime.Start().ok());
     if (i % 2 == 0) runtime.RequestStop();
   }
@@ -91,7 +92,7 @@ TEST_P(RealRuntime, StartsAndStops) {
 
 TEST_P(RealRuntime, HopsArriveAndReturn) {
   constexpr uint64_t kTasks = 8, kRounds = 5'000;
-  Runtime runtime(env_, Options(3, GetParam()), MakeLocal);
+  Runtime runtime(env_, Options(3), MakeLocal);
   ASSERT_TRUE(runtime.Start().ok());
   std::atomic<int> running{3 * kTasks};
   for (uint16_t id = 0; id < 3; ++id) {
@@ -108,7 +109,7 @@ TEST_P(RealRuntime, HopsArriveAndReturn) {
 TEST_P(RealRuntime, FullRingsParkAndDeliver) {
   constexpr int kTasks = 200;
   constexpr uint64_t kRounds = 100;
-  Runtime runtime(env_, Options(2, GetParam(), 2), MakeLocal);
+  Runtime runtime(env_, Options(2, 2), MakeLocal);
   ASSERT_TRUE(runtime.Start().ok());
   std::atomic<int> running{2 * kTasks};
   for (uint16_t id = 0; id < 2; ++id) {
@@ -126,7 +127,7 @@ TEST_P(RealRuntime, FullRingsParkAndDeliver) {
 // A token goes round; each shard sleeps between its visits, so every single hop needs its wake-up.
 TEST_P(RealRuntime, NoWakeUpIsLost) {
   for (BusyPoll::Mode mode : {BusyPoll::Mode::kNo, BusyPoll::Mode::kFixed}) {
-    RuntimeOptions options = Options(4, GetParam());
+    RuntimeOptions options = Options(4);
     options.busy_poll = {mode, 3};
     Runtime runtime(env_, options, MakeLocal);
     ASSERT_TRUE(runtime.Start().ok());
@@ -142,7 +143,7 @@ struct Posted : ExternalWork {
 };
 
 TEST_P(RealRuntime, PostedWorkWakesASleepingShard) {
-  RuntimeOptions options = Options(1, GetParam());
+  RuntimeOptions options = Options(1);
   options.busy_poll.mode = BusyPoll::Mode::kNo;
   Runtime runtime(env_, options, MakeLocal);
   ASSERT_TRUE(runtime.Start().ok());
@@ -175,7 +176,7 @@ Task<void> SleepThenCount(TimeNs duration, std::atomic<int>* done, std::atomic<T
 }
 
 TEST_P(RealRuntime, TimersWakeASleepingShard) {
-  Runtime runtime(env_, Options(1, GetParam()), MakeLocal);
+  Runtime runtime(env_, Options(1), MakeLocal);
   ASSERT_TRUE(runtime.Start().ok());
   std::atomic<int> done{0};
   std::atomic<TimeNs> slept{0};
@@ -186,7 +187,7 @@ TEST_P(RealRuntime, TimersWakeASleepingShard) {
 }
 
 TEST_P(RealRuntime, AnIdleShardTakesNoTurns) {
-  Runtime runtime(env_, Options(2, GetParam()), MakeLocal);
+  Runtime runtime(env_, Options(2), MakeLocal);
   ASSERT_TRUE(runtime.Start().ok());
   uint64_t before = 0, after = 0;
   runtime.RunOn(ShardId(1), [&](Shard& shard) { before = shard.counters().turns; });
@@ -196,11 +197,27 @@ TEST_P(RealRuntime, AnIdleShardTakesNoTurns) {
   EXPECT_LT(after - before, 10'000u);
 }
 
-TEST_P(RealRuntime, AFailedStartLeavesNothingRunning) {
-  RuntimeOptions options = Options(2, GetParam());
-  options.io.kind = IoKind::kUring;
-  options.io.buffer_count = 3;  // not a power of two: refused
-  Runtime runtime(env_, options, MakeLocal);
+// The second of three shards gets no Io.
+class OneRefusal final : public Env {
+ public:
+  bool simulated() const override { return false; }
+  TimeNs MonotonicNow() override { return real_.MonotonicNow(); }
+  TimeNs WallNowNs() override { return real_.WallNowNs(); }
+  uint64_t RandomSeed() override { return real_.RandomSeed(); }
+  base::Result<std::unique_ptr<Io>> MakeIo(ShardId shard, const IoOptions& options) override {
+    if (shard == ShardId(1)) return FileError(EPERM, "make", "io");
+    return real_.MakeIo(shard, options);
+  }
+  std::unique_ptr<Worker> MakeWorker(std::string_view name) override { return real_.MakeWorker(name); }
+  FileSystem& files() override { return real_.files(); }
+
+ private:
+  RealEnv real_;
+};
+
+TEST(RuntimeStart, AFailedStartLeavesNothingRunning) {
+  OneRefusal env;
+  Runtime runtime(env, Options(3), MakeLocal);
   EXPECT_FALSE(runtime.Start().ok());
 }
 
@@ -227,7 +244,7 @@ Task<void> FanOut(int rounds, std::atomic<int>* running) {
 }
 
 TEST_P(RealRuntime, OnEachRunsEachIndexOnItsShard) {
-  Runtime runtime(env_, Options(4, GetParam(), 4), MakeLocal);
+  Runtime runtime(env_, Options(4, 4), MakeLocal);
   ASSERT_TRUE(runtime.Start().ok());
   std::atomic<int> running{4 * 20};
   for (uint16_t id = 0; id < 4; ++id) {
@@ -273,8 +290,7 @@ void PassOn(Shard& here, const Message& message) {
 }
 
 TEST_P(RealRuntime, StampsGrowAlongMessagesAndFloorsHoldTheWatermark) {
-  Runtime runtime(env_, Options(3, GetParam()),
-                  [](Shard& shard) { return std::make_unique<FloorHooks>(shard); });
+  Runtime runtime(env_, Options(3), [](Shard& shard) { return std::make_unique<FloorHooks>(shard); });
   ASSERT_TRUE(runtime.Start().ok());
   std::atomic<bool> done{false};
   runtime.RunOn(ShardId(0), [&](Shard& shard) {
@@ -301,7 +317,7 @@ TEST_P(RealRuntime, StampsGrowAlongMessagesAndFloorsHoldTheWatermark) {
 
 uint64_t SimulatedTrace(uint64_t seed, uint64_t* sum) {
   SimEnv env(seed);
-  Runtime runtime(env, Options(3, IoKind::kAuto, 4), MakeLocal);
+  Runtime runtime(env, Options(3, 4), MakeLocal);
   EXPECT_TRUE(runtime.Start().ok());
   SimDriver driver(runtime, env, seed);
   std::atomic<int> running{30};
@@ -330,7 +346,7 @@ TEST(SimRuntime, TheSameSeedGivesTheSameTrace) {
 
 TEST(SimRuntime, OnEachSendsAtMostOneMessagePerShard) {
   SimEnv env(1);
-  Runtime runtime(env, Options(3, IoKind::kAuto), MakeLocal);
+  Runtime runtime(env, Options(3), MakeLocal);
   ASSERT_TRUE(runtime.Start().ok());
   SimDriver driver(runtime, env, 1);
   runtime.RunOn(ShardId(1), [&](Shard& shard) { LocalOf(shard).tasks.Spawn(FanOut(50, nullptr)); });
@@ -339,7 +355,7 @@ TEST(SimRuntime, OnEachSendsAtMostOneMessagePerShard) {
 
 TEST(SimRuntime, TheClockSkipsToTheNextDeadlineWhenNothingElseHappens) {
   SimEnv env(1);
-  Runtime runtime(env, Options(2, IoKind::kAuto), MakeLocal);
+  Runtime runtime(env, Options(2), MakeLocal);
   ASSERT_TRUE(runtime.Start().ok());
   SimDriver driver(runtime, env, 1);
   std::atomic<int> done{0};
@@ -353,7 +369,7 @@ TEST(SimRuntime, TheClockSkipsToTheNextDeadlineWhenNothingElseHappens) {
 
 TEST(SimRuntime, NowMsNeverGoesBack) {
   SimEnv env(1);
-  Runtime runtime(env, Options(1, IoKind::kAuto), MakeLocal);
+  Runtime runtime(env, Options(1), MakeLocal);
   ASSERT_TRUE(runtime.Start().ok());
   SimDriver driver(runtime, env, 1);
   Shard& shard = runtime.shard(ShardId(0));
@@ -388,8 +404,7 @@ struct OrderHooks final : IdleHooks {
 
 TEST(SimRuntime, BeforeStampComesBeforeTheStampAndOnlyForOrders) {
   SimEnv env(1);
-  Runtime runtime(env, Options(1, IoKind::kAuto),
-                  [](Shard& shard) { return std::make_unique<OrderHooks>(shard); });
+  Runtime runtime(env, Options(1), [](Shard& shard) { return std::make_unique<OrderHooks>(shard); });
   ASSERT_TRUE(runtime.Start().ok());
   SimDriver driver(runtime, env, 1);
   driver.Run(20);
@@ -413,7 +428,7 @@ TEST(SimRuntime, BeforeStampComesBeforeTheStampAndOnlyForOrders) {
 
 TEST(SimRuntime, MessagesOfOnePairKeepTheirOrderThroughParking) {
   SimEnv env(5);
-  Runtime runtime(env, Options(2, IoKind::kAuto, 2), MakeLocal);
+  Runtime runtime(env, Options(2, 2), MakeLocal);
   ASSERT_TRUE(runtime.Start().ok());
   SimDriver driver(runtime, env, 5);
   std::vector<Outgoing> nodes(50);

@@ -58,21 +58,33 @@ void* Shard::GetLocal(const void* tag) const {
   return nullptr;
 }
 
-void Shard::Send(ShardId to, Outgoing& outgoing) {
+bool Shard::TrySend(ShardId to, Message& message) {
   MS_DCHECK(to.value() < shard_count());
-  outgoing.message.from = id_;
+  message.from = id_;
+  if (parked_[to.value()].first != nullptr) [[unlikely]]
+    return false;
+  if (!set_.mailbox(id_, to).TryWrite(message)) [[unlikely]]
+    return false;
   ++counters_.messages_sent;
-  if (!is_dirty_[to.value()]) {
-    is_dirty_[to.value()] = true;
-    dirty_targets_.push_back(to);
-  }
-  Parked& parked = parked_[to.value()];
-  Mailbox& mailbox = set_.mailbox(id_, to);
-  if (parked.first == nullptr && mailbox.TryWrite(outgoing.message)) return;
+  MarkDirty(to);
+  return true;
+}
 
+void Shard::MarkDirty(ShardId target) {
+  if (is_dirty_[target.value()]) return;
+  is_dirty_[target.value()] = true;
+  dirty_targets_.push_back(target);
+}
+
+// The target is marked dirty although nothing was written: publishing ends with the fence that `starved`
+// needs.
+void Shard::Park(ShardId to, Outgoing& outgoing) {
+  ++counters_.messages_sent;
   ++counters_.ring_full_parks;
   ++parked_count_;
-  mailbox.set_starved();
+  MarkDirty(to);
+  set_.mailbox(id_, to).set_starved();
+  Parked& parked = parked_[to.value()];
   outgoing.next = nullptr;
   (parked.first == nullptr ? parked.first : parked.last->next) = &outgoing;
   parked.last = &outgoing;
@@ -91,7 +103,7 @@ void Shard::Post(ExternalWork& work) {
 
 bool Shard::Turn() {
   ++counters_.turns;
-  now_ns_ = set_.env.MonotonicNow();
+  now_ns_ = std::exchange(clock_is_fresh_, false) ? last_work_ns_ : set_.env.MonotonicNow();
   const bool work = Poll();
   if (polled_orders_) hooks_->BeforeStamp();
   if (!work) return false;
@@ -99,7 +111,7 @@ bool Shard::Turn() {
   // Acquire: what other shards did before they drew smaller stamps is visible; release: a floor lowered above
   // is visible to whoever sees this stamp (rules 1 and 4 of the commit protocol).
   stamp_ = Stamp(set_.counter.fetch_add(1, std::memory_order_acq_rel) + 1);
-  now_ms_ = std::max(now_ms_, set_.env.WallNow());
+  FixWallClock();
 
   RunMessages();
   RunPosted();
@@ -216,10 +228,7 @@ void Shard::DrainParked() {
       wrote = true;
     }
     if (parked.first != nullptr) mailbox.set_starved();
-    if (wrote && !is_dirty_[to]) {
-      is_dirty_[to] = true;
-      dirty_targets_.push_back(ShardId(to));
-    }
+    if (wrote) MarkDirty(ShardId(to));
   }
 }
 
@@ -231,10 +240,19 @@ void Shard::WakeIfSleeping(ShardId target) {
   io_->WakeOther(*shard.io_);
 }
 
+void Shard::FixWallClock() {
+  if (now_ns_ >= next_wall_refresh_ns_) {
+    wall_offset_ns_ = set_.env.WallNowNs() - set_.env.MonotonicNow();
+    next_wall_refresh_ns_ = set_.env.simulated() ? 0 : now_ns_ + kWallRefreshNs;
+  }
+  now_ms_ = std::max(now_ms_, (now_ns_ + wall_offset_ns_) / 1'000'000);
+}
+
 void Shard::Account() {
   const TimeNs end_ns = set_.env.MonotonicNow();
   const TimeNs took_ns = end_ns - now_ns_;
   last_work_ns_ = end_ns;
+  clock_is_fresh_ = !set_.env.simulated();
   ++counters_.work_turns;
   counters_.busy_ns += static_cast<uint64_t>(took_ns);
   counters_.longest_turn_ns = std::max(counters_.longest_turn_ns, took_ns);

@@ -100,7 +100,13 @@ class Shard {
   // Runs on `to` in one of its next turns; to == id() is allowed and means a later turn of this shard.
   // Messages to one shard arrive in the order of their Send. Never blocks, drops or allocates: with a full
   // ring the node waits here.
-  void Send(ShardId to, Outgoing& outgoing);
+  void Send(ShardId to, Outgoing& outgoing) {
+    if (!TrySend(to, outgoing.message)) [[unlikely]]
+      Park(to, outgoing);
+  }
+  // The same without a node, which the caller then needs only if this answers false: no room, nothing was
+  // sent.
+  bool TrySend(ShardId to, Message& message);
   void CountHop() { ++counters_.hops; }
 
   void AddTimer(Timer& timer, TimeNs deadline) { timers_.Add(timer, deadline); }
@@ -156,8 +162,11 @@ class Shard {
   void RunPosted();
   void RunResumed();
   void PublishAndWake();
+  void Park(ShardId to, Outgoing& outgoing);
+  void MarkDirty(ShardId target);
   void DrainParked();
   void WakeIfSleeping(ShardId target);
+  void FixWallClock();
   void Account();
   bool AnythingPending();
   bool ParkedHasRoom();
@@ -199,6 +208,13 @@ class Shard {
   bool polled_io_ = false;
   bool first_turn_ = true;  // what the factory queued must leave
   PollChooser poll_chooser_;
+
+  // Reading a clock costs some 20 ns, so a turn that follows another at once takes that one's end as its
+  // start, and the wall clock is the monotonic one plus an offset that is measured anew every kWallRefreshNs.
+  static constexpr TimeNs kWallRefreshNs = 5'000'000;
+  bool clock_is_fresh_ = false;
+  TimeNs wall_offset_ns_ = 0;
+  TimeNs next_wall_refresh_ns_ = 0;
 
   SpinPolicy spin_;
   TimeNs last_work_ns_ = 0;

@@ -20,7 +20,7 @@ class SimEnv final : public Env {
 
   bool simulated() const override { return true; }
   TimeNs MonotonicNow() override { return now_ns_; }
-  TimeMs WallNow() override { return wall_base_ms_ + now_ns_ / 1'000'000; }
+  TimeNs WallNowNs() override { return wall_base_ms_ * 1'000'000 + now_ns_; }
   uint64_t RandomSeed() override { return random_.Next(); }
   base::Result<std::unique_ptr<Io>> MakeIo(ShardId shard, const IoOptions& options) override;
   std::unique_ptr<Worker> MakeWorker(std::string_view name) override;

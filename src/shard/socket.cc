@@ -149,20 +149,27 @@ bool OutOfDescriptors(int error) {
   return error == EMFILE || error == ENFILE;
 }
 
+// io_uring's listeners block; for this one call they must not.
+int AcceptWithoutBlocking(int listener) {
+  const int flags = fcntl(listener, F_GETFL);
+  fcntl(listener, F_SETFL, flags | O_NONBLOCK);
+  const int fd = accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
+  const int error = errno;
+  fcntl(listener, F_SETFL, flags);
+  errno = error;
+  return fd;
+}
+
 DescriptorReserve::DescriptorReserve() : reserve_(open("/dev/null", O_RDONLY | O_CLOEXEC)) {}
 
 void DescriptorReserve::DropWaiting(int listener, TimeNs now) {
   reserve_.Reset();
   int dropped_count = 0;
-  // io_uring's listeners block; for this one they must not.
-  const int flags = fcntl(listener, F_GETFL);
-  fcntl(listener, F_SETFL, flags | O_NONBLOCK);
   while (dropped_count < kDroppedAtOnceMax) {
-    Fd dropped(accept4(listener, nullptr, nullptr, SOCK_CLOEXEC));
+    Fd dropped(AcceptWithoutBlocking(listener));
     if (!dropped.valid()) break;
     ++dropped_count;
   }
-  fcntl(listener, F_SETFL, flags);
   reserve_ = Fd(open("/dev/null", O_RDONLY | O_CLOEXEC));
   if (now - last_log_ns_ < 1'000'000'000) return;
   last_log_ns_ = now;

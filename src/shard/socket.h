@@ -67,5 +67,7 @@ class DescriptorReserve {
   TimeNs last_log_ns_ = -1'000'000'000;
 };
 bool OutOfDescriptors(int error);
+// accept4 on a listener of either mode; -1 and errno if there is nothing to accept.
+int AcceptWithoutBlocking(int listener);
 
 }  // namespace moonshard::shard

@@ -33,7 +33,7 @@ constexpr uint16_t kBufferGroup = 0;
 constexpr uint32_t kCompletionsPerEntry = 4;
 
 // The low byte of user_data says what completed, the rest which stream or listener.
-enum class Op : uint8_t { kIgnore, kAccept, kRecv, kSend, kWake, kWakeEventfd };
+enum class Op : uint8_t { kIgnore, kAccept, kAcceptPoll, kRecv, kSend, kWake, kWakeEventfd };
 uint64_t Tag(Op op, uint32_t index) {
   return (uint64_t{index} << 8) | static_cast<uint64_t>(op);
 }
@@ -140,10 +140,14 @@ class UringIo final : public Io {
 
   io_uring_sqe* NextSqe();
   void ArmAccept(uint32_t index);
+  void ArmAcceptPoll(uint32_t index);
   void ArmRecv(uint32_t index);
   void ArmWakeEventfd();
   void Complete(const io_uring_cqe& cqe);
   void CompleteAccept(uint32_t index, int result, uint32_t flags);
+  void CompleteAcceptPoll(uint32_t index);
+  void RunAccepted(Listener& listener, int fd);
+  void DropWaiting(uint32_t index);
   void CompleteRecv(uint32_t index, int result, uint32_t flags);
   void CompleteRecvEnd(uint32_t index, int result);
   void TakeData(uint32_t index, std::span<char> data);
@@ -343,6 +347,9 @@ void UringIo::Complete(const io_uring_cqe& cqe) {
     case Op::kIgnore:
     case Op::kWake:
       break;
+    case Op::kAcceptPoll:
+      CompleteAcceptPoll(index);
+      break;
     case Op::kAccept:
       CompleteAccept(index, cqe.res, cqe.flags);
       break;
@@ -363,19 +370,51 @@ void UringIo::Complete(const io_uring_cqe& cqe) {
 
 void UringIo::CompleteAccept(uint32_t index, int result, uint32_t flags) {
   Listener& listener = listeners_[index];
-  if (result >= 0) {
-    AcceptedSocket socket = WrapAccepted(result);
-    if (listener.handler != nullptr && socket.valid()) listener.handler->OnAccept(std::move(socket));
-  } else if (OutOfDescriptors(-result)) {
-    timespec now{};
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-    reserve_.DropWaiting(listener.fd.get(), int64_t{now.tv_sec} * 1'000'000'000);
-  }
+  if (result >= 0) RunAccepted(listener, result);
   if ((flags & IORING_CQE_F_MORE) != 0) return;
   if (listener.handler == nullptr) {
     listener.fd.Reset();
+  } else if (OutOfDescriptors(-result)) {
+    DropWaiting(index);
   } else if (result == -EINVAL || result == -EBADF || result == -EOPNOTSUPP) {
     base::LogError("a listener on port {} cannot accept: {}", listener.port, std::strerror(-result));
+  } else {
+    ArmAccept(index);
+  }
+}
+
+void UringIo::RunAccepted(Listener& listener, int fd) {
+  AcceptedSocket socket = WrapAccepted(fd);
+  if (listener.handler != nullptr && socket.valid()) listener.handler->OnAccept(std::move(socket));
+}
+
+// An accept request takes its descriptor first, so without one it fails at once, connection or not. Until we
+// could accept by hand again we wait for connections instead.
+void UringIo::DropWaiting(uint32_t index) {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+  reserve_.DropWaiting(listeners_[index].fd.get(), int64_t{now.tv_sec} * 1'000'000'000);
+  ArmAcceptPoll(index);
+}
+
+void UringIo::ArmAcceptPoll(uint32_t index) {
+  io_uring_sqe* sqe = NextSqe();
+  io_uring_prep_poll_add(sqe, listeners_[index].fd.get(), POLLIN);
+  io_uring_sqe_set_data64(sqe, Tag(Op::kAcceptPoll, index));
+}
+
+void UringIo::CompleteAcceptPoll(uint32_t index) {
+  Listener& listener = listeners_[index];
+  if (listener.handler == nullptr) {
+    listener.fd.Reset();
+    return;
+  }
+  const int fd = AcceptWithoutBlocking(listener.fd.get());
+  if (fd >= 0) {
+    RunAccepted(listener, fd);
+    ArmAccept(index);
+  } else if (OutOfDescriptors(errno)) {
+    DropWaiting(index);
   } else {
     ArmAccept(index);
   }

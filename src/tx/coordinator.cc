@@ -23,7 +23,7 @@ void Manager::Begin(Transaction& tx) {
   stats_.started_read_only += tx.access == Access::kReadOnly;
   ++stats_.coordinating_now;
   tx.timestamp = {0, shard_.id().value(), ++next_sequence_};
-  tx.flagged = tx.refused = tx.ready_called = false;
+  tx.flagged = tx.refused = tx.ready_called = tx.announced = false;
   tx.highest = 0;
   for (Part& part : tx.parts) {
     part.transaction = &tx;
@@ -54,6 +54,22 @@ void Manager::AtCoordinator(Part& part, Op op, uint64_t number) {
   tx.refused |= op == Op::kRefused;
   MS_DCHECK(tx.awaited > 0);
   if (--tx.awaited != 0) return;
+  // A number of this turn is not decided before the turn ends: until then this shard may give the same number
+  // to another transaction whose coordinator or sequence is smaller, and what was decided could already have
+  // run or taken locks.
+  bool proposals = tx.stage == Stage::kScheduled || tx.stage == Stage::kCommitting;
+  if (proposals && tx.highest == stamp() && !turn_ends_ && !Planted(Mistake::kEagerRun)) {
+    postponed_.Push(tx);
+  } else {
+    StageComplete(tx);
+  }
+}
+
+void Manager::DecidePostponed() {
+  while (Transaction* tx = postponed_.Pop()) StageComplete(*tx);
+}
+
+void Manager::StageComplete(Transaction& tx) {
   switch (tx.stage) {
     case Stage::kReading:
       EndOfReading(tx);
@@ -93,9 +109,16 @@ void Manager::AtCoordinator(Part& part, Op op, uint64_t number) {
   }
 }
 
-// Every shard has run an optimistic read, or said why not. All ran: at this moment every lock was held, so
-// this turn's stamp is its place in the order: what it saw has smaller numbers, and what changes a key of it
-// can only be proposed after the release that is sent now.
+// The place of a read-only transaction that at this moment holds all its locks. What it saw ran before and
+// has smaller numbers than this turn's, except at the turn's end, when also own transactions with this very
+// number have run. What changes a key of it is proposed after its release: on other shards in turns that
+// follow, on this one perhaps still in this turn, by any coordinator.
+Timestamp Manager::ReadTimestamp() {
+  if (turn_ends_) return {stamp(), shard_.id().value(), ++next_sequence_};
+  return {stamp(), 0, 0};
+}
+
+// Every shard has run an optimistic read, or said why not.
 void Manager::EndOfReading(Transaction& tx) {
   if (tx.refused) {
     ++stats_.optimistic_lost;
@@ -105,9 +128,9 @@ void Manager::EndOfReading(Transaction& tx) {
     return;
   }
   ++stats_.optimistic_ok;
-  tx.timestamp.number = stamp();
+  tx.timestamp = ReadTimestamp();
   tx.stage = Stage::kReleasing;
-  CallReady(tx);
+  Announce(tx);
   TellAll(tx, Op::kRelease);
 }
 
@@ -116,7 +139,7 @@ void Manager::EndOfReading(Transaction& tx) {
 void Manager::BeginCommit(Transaction& tx) {
   MS_CHECK(tx.stage == Stage::kHolding);
   if (tx.access == Access::kReadOnly) {
-    tx.timestamp.number = stamp();
+    tx.timestamp = ReadTimestamp();
     tx.stage = Stage::kFinal;
     TellAll(tx, Op::kRunHeld);
     return;
@@ -132,22 +155,33 @@ void Manager::BeginAbort(Transaction& tx) {
   TellAll(tx, Op::kAbort);
 }
 
-void Manager::CallReady(Transaction& tx) {
-  if (tx.ready_called || tx.ready == nullptr) return;
-  tx.ready_called = true;
-  tx.ready(tx);
-}
-
 void Manager::Finish(Transaction& tx) {
   ++(tx.stage == Stage::kAborting ? stats_.aborted : stats_.committed);
   --stats_.coordinating_now;
   tx.stage = Stage::kIdle;
   if (tx.has_body) {
     CompleteStep(tx);
-    return;
+  } else {
+    Announce(tx);
   }
-  CallReady(tx);
-  if (tx.done != nullptr) tx.done(tx);
+}
+
+// The caller's functions are called from Pump only: they may start the next transaction, which may end at
+// once as well, and so on, without a stack that grows.
+void Manager::Announce(Transaction& tx) {
+  if (tx.announced) return;
+  tx.announced = true;
+  announced_.Push(tx);
+}
+
+void Manager::CallBack(Transaction& tx) {
+  tx.announced = false;
+  if (!tx.ready_called) {
+    tx.ready_called = true;
+    if (tx.ready != nullptr) tx.ready(tx);
+  }
+  // Otherwise it is announced again when its last answer comes.
+  if (tx.stage == Stage::kIdle && tx.done != nullptr) tx.done(tx);
 }
 
 // ---- bodies

@@ -1,5 +1,6 @@
 #include "tx/gate.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/check.h"
@@ -42,6 +43,25 @@ bool Gate::Holds(Lsn position) const {
   // What is below the watermark has left the front; the numbers never fall, so the front decides for all
   // behind it.
   return !records_.empty() && records_.front().position <= position;
+}
+
+Lsn Gate::OpenUpTo() const {
+  if (records_.empty()) return durable_;
+  return std::min(durable_, Lsn(records_.front().position.value() - 1));
+}
+
+uint64_t Gate::NumberAt(Lsn position) const {
+  uint64_t first = records_.first(), count = records_.size();
+  while (count > 0) {  // the first record behind `position`
+    uint64_t half = count / 2;
+    if (records_.at(first + half).position <= position) {
+      first += half + 1;
+      count -= half + 1;
+    } else {
+      count = half;
+    }
+  }
+  return first == records_.first() ? 0 : records_.at(first - 1).number;
 }
 
 void Gate::RaiseWatermark(uint64_t watermark) {

@@ -54,6 +54,11 @@ class Gate {
   // Does an answer that needs the log up to `position` have to stay, as far as the watermark seen so far
   // tells?
   bool Holds(Lsn position) const;
+  // The last position that Holds does not hold.
+  Lsn OpenUpTo() const;
+  // The last cross-shard number at or before `position`, as far as it is remembered; 0 if all are below the
+  // watermark.
+  uint64_t NumberAt(Lsn position) const;
   // A watermark, once computed, stays true: the largest is kept.
   void RaiseWatermark(uint64_t watermark);
   uint64_t watermark() const { return watermark_; }

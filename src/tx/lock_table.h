@@ -5,14 +5,15 @@
 //   head: counts of locks by class and mode | list of the waiting long ones, by lock timestamp
 //
 // Classes (rules 7 and 8 of the commit protocol need exactly these):
-//   short    in the total order: pending proposals and finals of short transactions and of queued local
-//   commands waiting  long, without its locks yet; in the list, which is sorted by the proposed or decided
-//   lock timestamp held     long and granted, until its commit has run reading  optimistic reads that ran
-//   here and have not been released delayed  not locks at all: proposals held back by a reading one; counted
-//   so that later optimistic reads give way
+//
+//   short    in the total order: pending short transactions and queued local commands
+//   waiting  long, without its locks yet; in the list, sorted by the proposed or decided lock timestamp
+//   held     long and granted, until its commit has run
+//   reading  optimistic reads that ran here and have not been released
+//   delayed  no locks at all: proposals held back by a reading one, so that later reads give way
 //
 // A whole-shard lock conflicts with every key by mode: `whole_` has the counts of those, `totals_` the sums
-// over all keys. Cost: one probe per lock and operation; a head is 88 bytes. Owned by one shard.
+// over all keys. Cost: one probe per lock and operation. Owned by one shard.
 
 #include <cstddef>
 #include <cstdint>
@@ -64,6 +65,7 @@ struct LockHead {
   KeyLock* last_waiting = nullptr;
   LockCounts counts;
 };
+static_assert(sizeof(LockHead) == 72);
 
 class LockTable {
  public:
@@ -94,8 +96,8 @@ class LockTable {
   void Remove(Part& part, LockClass c);
   void Reorder(Part& part);
 
-  // Calls fn(Part&) for the waiting parts that a change at `part` may have made grantable (perhaps the part itself too). `fn` may Move the
-  // part it is given from waiting to held, nothing else.
+  // Calls fn(Part&) for the waiting parts that a change at `part` may have made grantable (perhaps the part
+  // itself too). `fn` may Move the part it is given from waiting to held, nothing else.
   template <typename Fn>
   void ForCandidates(const Part& part, Fn&& fn);
 

@@ -1,23 +1,23 @@
 #pragma once
-// Manager: one shard's side of atomic transactions over several shards, both as coordinator and as
-// participant.
+// Manager: one shard's side of atomic transactions over several shards, as coordinator and as participant.
 //
 // How to use it:
-//  - a command whose keys are all on this shard asks idle(), then MayRunNow() per key; yes: it runs at once
-//  and the
-//    manager hears nothing of it. No: RunLocal() queues it behind what it conflicts with.
-//  - a command over several shards fills a Transaction and calls Start(). Each part's `run` is called on its
-//  shard, in
-//    one and the same order on every shard; then `done` here.
-//  - a body that has to look before it writes (script, sliced operation) is a coroutine on the coordinator:
-//        co_await manager.Acquire(tx);   // every lock granted, on every shard
-//        ... hops with Shards::On ...    // nobody else sees or changes the locked keys
-//        co_await manager.Commit(tx);    // part.run on every shard, in order: logs the collected effects;
-//        releases
-//    or  co_await manager.Abort(tx);     // nothing was changed: releases, leaves no record
 //
-// The turn calls BeforeStamp after polling and before it draws its stamp, and EndTurn after processing and
-// before the rings are published. Owned by one shard; only its thread calls it.
+//  - A command whose keys are all on this shard asks MayRunNow() per key. Yes: it runs at once and the
+//    manager hears nothing of it. No: RunLocal() queues it behind what it conflicts with.
+//  - A command over several shards fills a Transaction and calls Start(). Each part's `run` is called on its
+//    shard, in one and the same order on every shard; then `done` here.
+//  - A body that has to look before it writes (script, sliced operation) is a coroutine on the coordinator:
+//
+//        co_await manager.Acquire(tx);  // every lock granted, on every shard
+//        ... hops with Shards::On ...   // nobody else sees or changes the locked keys
+//        co_await manager.Commit(tx);   // part.run on every shard, in order: logs the effects; releases
+//
+//    or  co_await manager.Abort(tx);    // nothing was changed: releases, leaves no record
+//
+// The owner of the turn calls BeforeStamp and EndTurn. EndTurn may call `run`, `ready`, `done` and the gate's
+// listener: it comes before replies are handed to the sockets. `run` must not suspend; what it starts here
+// runs after it. Owned by one shard; only its thread calls it.
 
 #include <atomic>
 #include <coroutine>
@@ -29,6 +29,7 @@
 #include "tx/lock_table.h"
 #include "tx/pending_heap.h"
 #include "tx/transaction.h"
+#include "tx/watch.h"
 
 namespace moonshard::tx {
 
@@ -42,6 +43,9 @@ enum class Mistake : uint8_t {
   kNoFlag,      // conflicts with long transactions are not flagged
   kKeepLong,    // a long transaction stays pending with its lock timestamp
   kNoDelay,     // a writer's proposal does not wait for an optimistic reader
+  kQuietEnd,    // the end of an optimistic read does not lower the floor for the proposals it sets free
+  kOvertake,    // commands of one shard ignore the locks
+  kEagerRun,    // a timestamp with this turn's number is decided before the turn ends
   kEarlyGrant,  // a long lock is granted while short ones are present
 };
 
@@ -83,7 +87,7 @@ class Manager {
   // May a command of this shard touch the key now? False while anybody waits for it or holds it in a
   // conflicting mode.
   bool MayRunNow(uint64_t fingerprint, LockMode mode) const {
-    return idle() || !locks_.Conflicts(fingerprint, mode);
+    return idle() || !locks_.Conflicts(fingerprint, mode) || Planted(Mistake::kOvertake);
   }
   bool MayRunNowWholeShard(LockMode mode) const { return idle() || !locks_.ConflictsWholeShard(mode); }
 
@@ -111,10 +115,17 @@ class Manager {
   // May an answer that depends on this shard's log up to `position` leave? Always, while no log is attached.
   bool IsOpen(Lsn position);
 
+  // For whoever holds answers: after WakeWhenOpen(position) the listener is called, in a later turn or at the
+  // end of this one, whenever some wanted position has become open, until all are. The position need not be
+  // durable yet.
+  void SetGateListener(void (*listener)(void* user), void* user) { watch_.SetListener(listener, user); }
+  void WakeWhenOpen(Lsn position) { watch_.Want(position); }
+
   const ManagerStats& stats() const { return stats_; }
   shard::Shard& shard() const { return shard_; }
 
  private:
+  friend class GateWatch;
   // What a message asks for. The first group goes to the participant, the second back to the coordinator.
   enum class Op : uint8_t {
     kTry,          // optimistic read: run now if nothing conflicts
@@ -134,12 +145,25 @@ class Manager {
     kRefused,
     kDone,
   };
-  struct PartQueue {
-    Part* first = nullptr;
-    Part* last = nullptr;
-    void Push(Part& part);
-    Part* Pop();
+  template <typename Node, Node* Node::* link>
+  struct Queue {
+    Node* first = nullptr;
+    Node* last = nullptr;
+    void Push(Node& node) {
+      node.*link = nullptr;
+      (last != nullptr ? last->*link : first) = &node;
+      last = &node;
+    }
+    Node* Pop() {
+      Node* node = first;
+      if (node == nullptr) return nullptr;
+      first = node->*link;
+      if (first == nullptr) last = nullptr;
+      return node;
+    }
   };
+  using PartQueue = Queue<Part, &Part::queue_next>;
+  using TxQueue = Queue<Transaction, &Transaction::next>;
 
   // Both sides (manager.cc).
   static void OnMessage(shard::Shard& here, const shard::Message& message);
@@ -173,11 +197,15 @@ class Manager {
   void AtCoordinator(Part& part, Op op, uint64_t number);
   void TellAll(Transaction& tx, Op op, uint64_t number = 0);
   void Begin(Transaction& tx);
+  void StageComplete(Transaction& tx);
+  void DecidePostponed();
+  Timestamp ReadTimestamp();
   void EndOfReading(Transaction& tx);
   void BeginCommit(Transaction& tx);
   void BeginAbort(Transaction& tx);
   void Finish(Transaction& tx);
-  static void CallReady(Transaction& tx);
+  void Announce(Transaction& tx);
+  void CallBack(Transaction& tx);
   void CompleteStep(Transaction& tx);
   bool Planted(Mistake mistake) const { return options_.mistake == mistake; }
 
@@ -189,9 +217,13 @@ class Manager {
   LockTable locks_;
   PendingHeap pending_;
   Gate gate_;
+  GateWatch watch_;
   PartQueue granted_;  // their locks are held, they have not been told yet
   PartQueue delayed_;  // their proposal waits for the end of an optimistic read
   bool pumping_ = false;
+  bool turn_ends_ = false;
+  TxQueue postponed_;          // all proposals are there, the highest is of this turn
+  TxQueue announced_;          // their ready or done is to be called
   uint64_t floor_ = kNoFloor;  // as published
   uint64_t watermark_stamp_ = 0;
   uint64_t next_sequence_ = 0;

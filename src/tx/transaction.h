@@ -87,6 +87,10 @@ struct Part {
   // earlier call collected, on any shard, is void.
   uint8_t attempt = 0;
 
+  // In `run` of a transaction's part: its place in the order, for the record. The shards to list there are
+  // those of transaction->parts, which are constant.
+  const Timestamp& timestamp() const { return order; }
+
   // Private to the manager from here on.
   PartState state = PartState::kNone;
   bool long_here = false;  // never pending before its commit: declared long, flagged here, or a waiting local
@@ -139,9 +143,11 @@ struct Transaction {
   bool refused = false;
   bool step_done = false;
   bool ready_called = false;
+  bool announced = false;
   uint32_t awaited = 0;  // answers still missing in this stage
   uint64_t highest = 0;  // highest proposal so far
   std::coroutine_handle<> waiter;
+  Transaction* next = nullptr;  // among the postponed or the announced ones
 };
 
 }  // namespace moonshard::tx

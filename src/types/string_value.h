@@ -20,8 +20,8 @@ namespace moonshard::types {
 
 enum StringEncoding : uint8_t { kStringInline = 0, kStringInt = 1, kStringHeap = 2 };
 
-// Above this a value costs less in its own block: the slab's classes are exact to 8 bytes up to here.
-inline constexpr size_t kInlineStringMax = 1024;
+// Up to here the slab's classes waste less than the general allocator's (docs/decisions, entry layout).
+inline constexpr size_t kInlineStringMax = 8192;
 // 512 MB, as Redis' proto-max-bulk-len.
 inline constexpr size_t kStringBytesMax = size_t{512} << 20;
 

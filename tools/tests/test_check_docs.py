@@ -18,6 +18,11 @@ class Docs(PlantedTree):
         self.plant("docs/tour.md", "\n1. `src/base/b.h`, `std::vector`, `GET a/b`\n")
         self.assert_violation(check_docs.check(self.root), "docs/tour.md:2", "src/base/b.h")
 
+    def test_tour_of_a_renamed_function_fails(self):
+        self.plant("src/base/a.cc", "void A::Keep() {}\n")
+        self.plant("docs/tour.md", "`src/base/a.h`, `A::Keep`, `Keep`, `GET a`, `+OK`, `MSET`\n\n`Keeper`\n")
+        self.assert_violation(check_docs.check(self.root), "docs/tour.md:3", "Keeper")
+
     def test_broken_link_fails(self):
         self.plant("docs/more.md", "[x](tour.md) [y](../docs/none.md)\n")
         self.assert_violation(check_docs.check(self.root), "docs/more.md:1", "none.md")
