@@ -9,8 +9,8 @@
 namespace moonshard::command {
 
 namespace {
-// A handler of the form Merge::kNone can still be called with its keys on one foreign shard; a call spread over shards
-// without a merge needs its body.
+// A handler of the form Merge::kNone can still be called with its keys on one foreign shard; a call spread
+// over shards without a merge needs its body.
 bool NeedsBody(const Call& call) {
   if (call.error != CallError::kNone) return false;
   const CommandRow& row = *call.command->row;
@@ -102,8 +102,8 @@ void Engine::BuildParts(Batch& batch) {
 
 void Engine::SendParts(Batch* batch) {
   batch->parts_away = batch->part_count;
-  // Foreign parts first, so that they run while this shard works on its own. Nothing of the batch may be touched after
-  // the last part returned: it may be another client's by then.
+  // Foreign parts first, so that they run while this shard works on its own. Nothing of the batch may be
+  // touched after the last part returned: it may be another client's by then.
   Part* own = nullptr;
   size_t part_count = batch->part_count;
   for (size_t i = 0; i < part_count; ++i) {
@@ -201,10 +201,10 @@ void Engine::FillTransaction(Batch& batch, tx::Kind kind) {
       };
     }
   }
-  bool writes = std::any_of(batch.calls.begin() + static_cast<ptrdiff_t>(batch.stage_begin),
-                            batch.calls.begin() + static_cast<ptrdiff_t>(batch.stage_end), [](const Call& call) {
-                              return call.error == CallError::kNone && call.command->row->is(kWrite);
-                            });
+  bool writes = std::any_of(
+      batch.calls.begin() + static_cast<ptrdiff_t>(batch.stage_begin),
+      batch.calls.begin() + static_cast<ptrdiff_t>(batch.stage_end),
+      [](const Call& call) { return call.error == CallError::kNone && call.command->row->is(kWrite); });
   batch.transaction = tx::Transaction();
   batch.transaction.kind = kind;
   batch.transaction.access = writes ? tx::Access::kWrite : tx::Access::kReadOnly;

@@ -76,8 +76,8 @@ class Table {
   // kNoDeadline takes the deadline away. May move the entry, the Ref stays valid. nullptr if memory is
   // exhausted (unchanged); never when a deadline is replaced or taken away.
   Entry* SetDeadline(Ref ref, TimeMs deadline);
-  // What the first deadline needs beside its entry; false if memory is exhausted. Afterwards SetDeadline fails for
-  // want of a larger block only.
+  // What the first deadline needs beside its entry; false if memory is exhausted. Afterwards SetDeadline
+  // fails for want of a larger block only.
   bool ReserveForDeadlines() { return wheel_.Open(); }
   void Erase(Ref ref);
   void Clear();

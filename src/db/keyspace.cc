@@ -12,7 +12,8 @@ using types::Mutation;
 using types::MutationKind;
 using types::MutationReason;
 
-Keyspace::Keyspace(const KeyspaceOptions& options) : options_(options), slab_({.huge_pages = dash::HugePages::kOn}), random_(options.random_seed) {
+Keyspace::Keyspace(const KeyspaceOptions& options)
+    : options_(options), slab_({.huge_pages = dash::HugePages::kOn}), random_(options.random_seed) {
   for (size_t i = 0; i < kDatabaseCount; ++i) {
     databases_[i] = std::make_unique<Database>(*this, DbIndex(static_cast<uint16_t>(i)));
   }

@@ -18,7 +18,8 @@ uint32_t ConnectionBalance::Total() const {
   return total;
 }
 
-Listener::Listener(command::ShardState& state, ConnectionBalance& balance) : state_(state), balance_(balance) {
+Listener::Listener(command::ShardState& state, ConnectionBalance& balance)
+    : state_(state), balance_(balance) {
   state_.shard->set_local(this);
 }
 
@@ -73,12 +74,15 @@ Connection& Listener::Add(shard::AcceptedSocket socket) {
   first_ = connection;
   ++state_.stats.connections_open;
   connection->session.id = state_.server->NextClientId();
-  connection->session.authenticated = !state_.server->live().password_required.load(std::memory_order_relaxed);
+  connection->session.authenticated =
+      !state_.server->live().password_required.load(std::memory_order_relaxed);
   connection->Attach(std::move(socket));
   return *connection;
 }
 
-void Listener::Adopt(shard::AcceptedSocket socket) { Add(std::move(socket)); }
+void Listener::Adopt(shard::AcceptedSocket socket) {
+  Add(std::move(socket));
+}
 
 void Listener::Refuse(shard::AcceptedSocket socket) {
   balance_.open[state_.shard->id().value()].fetch_add(1, std::memory_order_relaxed);

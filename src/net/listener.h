@@ -1,6 +1,6 @@
 #pragma once
-// Listener: one shard's connections. Shard 0 accepts; each new connection goes to the shard that has the fewest, by
-// message. At a turn's end every connection with something to send is flushed once.
+// Listener: one shard's connections. Shard 0 accepts; each new connection goes to the shard that has the
+// fewest, by message. At a turn's end every connection with something to send is flushed once.
 //
 // Owned by one shard; the counts in ConnectionBalance are shared.
 
@@ -16,7 +16,8 @@
 
 namespace moonshard::net {
 
-// How many connections each shard has, assigned ones included. Written by the accepting shard and by the owners.
+// How many connections each shard has, assigned ones included. Written by the accepting shard and by the
+// owners.
 struct ConnectionBalance {
   explicit ConnectionBalance(size_t shard_count) : open(shard_count) {}
   std::vector<std::atomic<uint32_t>> open;

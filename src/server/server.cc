@@ -1,11 +1,10 @@
 #include "server/server.h"
 
+#include <fmt/format.h>
 #include <sched.h>
 #include <unistd.h>
 
 #include <algorithm>
-
-#include <fmt/format.h>
 
 #include "base/log.h"
 #include "base/number.h"
@@ -46,7 +45,7 @@ std::string MakeRunId(uint64_t seed) {
 bool EqualSecrets(std::string_view a, std::string_view b) {
   unsigned difference = a.size() == b.size() ? 0 : 1;
   for (size_t i = 0; i < std::min(a.size(), b.size()); ++i) {
-    difference |= static_cast<unsigned char>(a[i]) ^ unsigned{static_cast<unsigned char>(b[i])};
+    difference |= static_cast<unsigned char>(a[i]) ^ unsigned { static_cast<unsigned char>(b[i]) };
   }
   return difference == 0;
 }
@@ -122,7 +121,9 @@ base::Status Server::Start() {
   return {};
 }
 
-void Server::Join() { runtime_->Join(); }
+void Server::Join() {
+  runtime_->Join();
+}
 
 void Server::ApplyLive(const Settings& settings) {
   live_.maxmemory.store(settings.maxmemory, std::memory_order_relaxed);
