@@ -88,7 +88,7 @@ class Engine {
   bool CallMayRun(const Call& call, std::span<const KeyRef> keys, DbIndex db) const;
   void RunHere(Batch& batch, Client& client);
   void Execute(Context& context, const Batch& batch, const Call& call);
-  static void ReplyFan(resp::Reply& reply, command::Merge merge, int64_t sum, const base::Status& status);
+  static void ReplyFan(resp::Reply& reply, Merge merge, int64_t sum, const base::Status& status);
   static void AdaptBatchLimit(Client& client, size_t reply_bytes, size_t call_count);
   void ExecutePart(Part& part);
   bool PartMayRun(const Part& part) const;
@@ -108,7 +108,7 @@ class Engine {
   void Advance(Batch* batch);
   shard::Task<void> RunBody(Batch* batch);
   void FillTransaction(Batch& batch, tx::Kind kind);
-  void Merge(Batch& batch, base::Buffer& out);
+  void MergeReplies(Batch& batch, base::Buffer& out);
   void MergeSpread(Batch& batch, const Call& call, size_t call_idx, base::Buffer& out);
   static void TakePiece(Part& part, size_t end, base::Buffer& out);
 

@@ -229,7 +229,7 @@ void Engine::StageRan(Batch* batch) {
   if (batch->client != nullptr) {
     base::Buffer& out = batch->client->out;
     size_t before = out.size();
-    Merge(*batch, out);
+    MergeReplies(*batch, out);
     AdaptBatchLimit(*batch->client, out.size() - before, batch->stage_end - batch->stage_begin);
   }
   batch->answered = true;
@@ -297,7 +297,7 @@ void Engine::TakePiece(Part& part, size_t end, base::Buffer& out) {
   part.taken_bytes = end;
 }
 
-void Engine::Merge(Batch& batch, base::Buffer& out) {
+void Engine::MergeReplies(Batch& batch, base::Buffer& out) {
   for (size_t i = batch.stage_begin; i < batch.stage_end; ++i) {
     const Call& call = batch.calls[i];
     if (call.spread && call.error == CallError::kNone) {
@@ -312,8 +312,8 @@ void Engine::Merge(Batch& batch, base::Buffer& out) {
 
 void Engine::MergeSpread(Batch& batch, const Call& call, size_t call_idx, base::Buffer& out) {
   resp::Reply reply(out, batch.protocol);
-  command::Merge merge = call.command->row->merge;
-  if (merge == command::Merge::kPerKey) {
+  Merge merge = call.command->row->merge;
+  if (merge == Merge::kPerKey) {
     reply.Array(call.key_count);
     for (const KeyRef& key : std::span(batch.keys).subspan(call.key_begin, call.key_count)) {
       Part& part = *batch.parts[batch.part_of_shard[key.shard.value()] - 1u];

@@ -19,6 +19,7 @@
 namespace moonshard::dash {
 
 inline constexpr uint32_t kSegmentSlots = 64;
+inline constexpr uint32_t kQuarterSlots = 16;
 inline constexpr uint16_t kNotInWheel = 0xFFFF;
 
 struct alignas(64) Segment {

@@ -136,7 +136,7 @@ Table::Ref Table::FreeSlotFor(uint64_t hash) {
       if (segment == nullptr) return {};
     }
     const uint64_t empty = simd::MatchTags64(segment->tags, 0);
-    return {segment, static_cast<uint32_t>(std::countr_zero(empty))};
+    return {segment, ChooseSlot(empty, TagOf(hash))};
   }
 }
 
@@ -176,12 +176,15 @@ bool Table::Split(Segment& low) {
 
 void Table::MoveUpperHalf(Segment& low, Segment& high) {
   const bool has_deadlines = low.earliest != kNoDeadline || due_segment_ == &low;
+  uint64_t high_empty = ~uint64_t{0};
   PrefetchEntries(low);
   for (uint64_t mask = Occupied(low); mask != 0; mask &= mask - 1) {
     const auto slot = static_cast<uint32_t>(std::countr_zero(mask));
     if ((Hash(EntryAt(low.handles[slot])->key()) & uint64_t{1} << (64 - low.depth)) == 0) continue;
-    high.tags[high.count] = low.tags[slot];
-    high.handles[high.count] = low.handles[slot];
+    const uint32_t to = ChooseSlot(high_empty, low.tags[slot]);
+    high_empty &= ~(uint64_t{1} << to);
+    high.tags[to] = low.tags[slot];
+    high.handles[to] = low.handles[slot];
     ++high.count;
     low.tags[slot] = 0;
     --low.count;

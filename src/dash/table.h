@@ -133,6 +133,13 @@ class Table {
     const auto tag = static_cast<uint16_t>(hash);
     return static_cast<uint16_t>(tag + (tag == 0));
   }
+  // A key goes to the quarter of the segment that its tag names, if there is room: the handles of a quarter
+  // are one cache line, which a lookup can then fetch together with the tags and not after them.
+  MS_ALWAYS_INLINE static uint32_t FirstSlot(uint16_t tag) { return (tag >> 14) * kQuarterSlots; }
+  MS_ALWAYS_INLINE static uint32_t ChooseSlot(uint64_t empty, uint16_t tag) {
+    const uint64_t preferred = empty & (((uint64_t{1} << kQuarterSlots) - 1) << FirstSlot(tag));
+    return static_cast<uint32_t>(std::countr_zero(preferred != 0 ? preferred : empty));
+  }
   MS_ALWAYS_INLINE Segment* SegmentAt(Directory::Slot slot) const {
     return slab_.Get<Segment>(slot & ~Directory::kOverflowBit);
   }
@@ -209,6 +216,7 @@ MS_ALWAYS_INLINE Table::Ref Table::Find(uint64_t hash, std::string_view key) con
   if (slot == Directory::kEmpty) [[unlikely]]
     return {};
   const uint16_t tag = TagOf(hash);
+  __builtin_prefetch(&SegmentAt(slot)->handles[FirstSlot(tag)]);
   if ((slot & Directory::kOverflowBit) != 0) [[unlikely]]
     return FindInOverflow(SegmentAt(slot), tag, key);
   return FindInSegment(slab_.Get<Segment>(slot), tag, key);
@@ -221,6 +229,7 @@ MS_ALWAYS_INLINE void Table::PrefetchSegment(uint64_t hash) const {
   const Segment* segment = SegmentAt(slot);
   __builtin_prefetch(&segment->tags[0]);
   __builtin_prefetch(&segment->tags[32]);
+  __builtin_prefetch(&segment->handles[FirstSlot(TagOf(hash))]);
 }
 
 MS_ALWAYS_INLINE void Table::PrefetchEntry(uint64_t hash) const {

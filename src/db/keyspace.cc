@@ -50,7 +50,7 @@ size_t Keyspace::ExpireDue(size_t limit, const LockView* locks) {
           continue;
         }
       }
-      stats_.expire_lag_ms.Record(static_cast<uint64_t>(now_ - entry.deadline()));
+      stats_.expire_lag_ms.Add(static_cast<uint64_t>(now_ - entry.deadline()));
       database->EraseRef(ref, MutationReason::kExpired, "expired");
       ++erased;
     }

@@ -67,11 +67,9 @@ uint16_t UsableCores() {
 }
 
 Server::Server(shard::Env& env, const Settings& settings)
-    : env_(env),
-      config_(settings),
+    : config_(settings),
       registry_(commands::AllCommands()),
       hash_seed_(env.RandomSeed()),
-      managers_(settings.shards),
       balance_(settings.shards) {
   facts_.run_id = MakeRunId(env.RandomSeed());
   facts_.executable = ExecutablePath();
@@ -84,7 +82,7 @@ Server::Server(shard::Env& env, const Settings& settings)
 Server::~Server() = default;
 
 std::unique_ptr<shard::TurnHooks> Server::MakeShard(shard::Shard& shard) {
-  auto made = std::make_unique<ShardMain>(shard, ShardParts{hash_seed_, managers_, *this, balance_});
+  auto made = std::make_unique<ShardMain>(shard, ShardParts{hash_seed_, *this, balance_});
   if (shard.id() == ShardId(0)) {
     facts_.io_backend = shard.io().name();
     listen_status_ = Listen(*made);

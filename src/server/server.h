@@ -52,13 +52,11 @@ class Server final : public command::ServerControl {
   base::Status Listen(ShardMain& shard);
   void ApplyLive(const Settings& settings);
 
-  shard::Env& env_;
   Config config_;
   command::Registry registry_;
   command::LiveSettings live_;
   Facts facts_;
   uint64_t hash_seed_;
-  tx::Managers managers_;
   net::ConnectionBalance balance_;
   std::atomic<uint64_t> next_client_id_{1};
   alignas(64) std::atomic<uint64_t> used_memory_{0};

@@ -1,5 +1,7 @@
 #include "server/shard_main.h"
 
+#include <algorithm>
+
 namespace moonshard::server {
 
 namespace {
@@ -17,7 +19,7 @@ command::ShardState MakeState(shard::Shard& shard, db::Keyspace& keyspace, tx::M
 ShardMain::ShardMain(shard::Shard& shard, const ShardParts& parts)
     : shard_(shard),
       keyspace_({.seed = parts.hash_seed, .random_seed = shard.env().RandomSeed()}),
-      tx_(shard, parts.managers),
+      tx_(shard),
       state_(MakeState(shard, keyspace_, tx_, parts.server)),
       engine_(state_, parts.server.registry()),
       listener_(state_, parts.balance) {

@@ -21,7 +21,6 @@ inline constexpr int64_t kMemoryGrain = 4096;
 
 struct ShardParts {
   base::HashSeed hash_seed;
-  tx::Managers& managers;
   command::ServerControl& server;
   net::ConnectionBalance& balance;
 };
@@ -34,7 +33,7 @@ class ShardMain final : public shard::TurnHooks, public db::LockView {
   command::ShardState& state() { return state_; }
 
   // shard::TurnHooks
-  void BeforeStamp() override { tx_.BeforeStamp(true); }
+  void BeforeStamp() override { tx_.BeforeStamp(); }
   void EndTurn() override;
   bool HasWork() const override;
   TimeNs NextDeadline() const override;

@@ -44,7 +44,10 @@ class Mailbox {
     ++written_;
     return true;
   }
-  bool unpublished() const { return written_ != published_.load(std::memory_order_relaxed); }
+  bool HasRoom() {
+    consumed_seen_ = consumed_.load(std::memory_order_acquire);
+    return written_ - consumed_seen_ <= mask_;
+  }
   void Publish() { published_.store(written_, std::memory_order_release); }
   void set_starved() { starved_.store(true, std::memory_order_relaxed); }
 
@@ -64,6 +67,7 @@ class Mailbox {
   };
   static_assert(sizeof(Slot) == 64);
   struct FreeSlots {
+    size_t bytes;
     void operator()(Slot* slots) const;
   };
 

@@ -11,7 +11,6 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <thread>
 #include <vector>
 
 #include "base/status.h"
@@ -29,9 +28,10 @@ struct alignas(64) PublishedFloor {
 
 // What the shards share. Safe from any thread where its members are atomic; the rest is fixed at Start.
 struct ShardSet {
-  ShardSet(Env& env_in, uint16_t count, uint32_t ring_slots);
+  ShardSet(Env& env_in, uint16_t shard_count, uint32_t ring_slots);
+  ~ShardSet();
 
-  uint16_t count() const { return static_cast<uint16_t>(shards.size()); }
+  uint16_t count() const { return count_; }
   Mailbox& mailbox(ShardId from, ShardId to) {
     return *mailboxes[size_t{from.value()} * count_ + to.value()];
   }
@@ -40,7 +40,6 @@ struct ShardSet {
   uint64_t Watermark() const;
 
   Env& env;
-  BusyPoll busy_poll;
   // The last stamp drawn. Recovery sets it above every number in the logs before the first turn.
   alignas(64) std::atomic<uint64_t> counter{0};
   alignas(64) std::unique_ptr<PublishedFloor[]> floors;
@@ -89,14 +88,21 @@ class Runtime {
   struct Threads;
 
   base::Status MakeShard(ShardId id);
-  void DestroyShard(ShardId id);
+  base::Status StartThreads();
+  base::Status StartSimulated();
   void ThreadMain(ShardId id);
+  void Loop(Shard& shard);
+  void Pin(ShardId id);
 
   Env& env_;
   RuntimeOptions options_;
   Factory factory_;
   std::unique_ptr<ShardSet> set_;
   std::unique_ptr<Threads> threads_;
+  std::atomic<bool> stop_{false};
+  std::atomic<bool> running_{false};  // all shards are made
+  std::atomic<int> stop_calls_{0};    // RequestStop calls under way
+  bool started_ = false;
 };
 
 }  // namespace moonshard::shard

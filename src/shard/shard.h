@@ -14,8 +14,8 @@
 #include <atomic>
 #include <coroutine>
 #include <cstdint>
+#include <functional>
 #include <memory>
-#include <span>
 #include <vector>
 
 #include "base/types.h"
@@ -24,6 +24,7 @@
 #include "shard/io.h"
 #include "shard/mailbox.h"
 #include "shard/message.h"
+#include "shard/spin_policy.h"
 #include "shard/timer.h"
 
 namespace moonshard::shard {
@@ -51,12 +52,6 @@ class TurnHooks {
 struct ExternalWork {
   void (*run)(Shard& here, ExternalWork& work) = nullptr;
   ExternalWork* next = nullptr;  // the shard's
-};
-
-struct BusyPoll {
-  enum class Mode : uint8_t { kAuto, kNo, kFixed };
-  Mode mode = Mode::kAuto;
-  uint32_t spin_us = 0;  // kFixed
 };
 
 // For INFO. Written by the shard's thread only.
@@ -88,7 +83,7 @@ class Shard {
   static Shard* CurrentOrNull() { return current_; }
 
   ShardId id() const { return id_; }
-  uint16_t shard_count() const;
+  uint16_t shard_count() const { return static_cast<uint16_t>(parked_.size()); }
   ShardSet& set() { return set_; }
   Env& env();
   Io& io() { return *io_; }
@@ -129,13 +124,12 @@ class Shard {
     return *static_cast<T*>(GetLocal(&local_tag<T>));
   }
 
-  // One turn; true if there was work. Called by Runtime and SimDriver only.
+  // One turn; true if there was work. Called by Runtime and SimDriver only, as is Idle.
   bool Turn();
+  // After a turn without work: spins a little or sleeps.
+  void Idle();
 
   const ShardCounters& counters() const { return counters_; }
-
-  // Any thread.
-  bool sleeping() const { return sleeping_.load(std::memory_order_relaxed); }
 
  private:
   friend class Runtime;
@@ -148,9 +142,26 @@ class Shard {
     Outgoing* first = nullptr;
     Outgoing* last = nullptr;
   };
-  struct Spinner;
+  // In simulation: how many of `available` polled things this turn sees.
+  using PollChooser = std::function<size_t(size_t available)>;
+
   template <typename T>
   static inline char local_tag = 0;
+
+  // The steps of a turn.
+  bool Poll();
+  void PollMailboxes();
+  void PollPosted();
+  void RunMessages();
+  void RunPosted();
+  void RunResumed();
+  void PublishAndWake();
+  void DrainParked();
+  void WakeIfSleeping(ShardId target);
+  void Account();
+  bool AnythingPending();
+  bool ParkedHasRoom();
+  void Sleep();
 
   void SetLocal(const void* tag, void* object);
   void* GetLocal(const void* tag) const;
@@ -166,11 +177,32 @@ class Shard {
   std::vector<std::coroutine_handle<>> resumed_;
   std::vector<std::coroutine_handle<>> resumed_next_turn_;
   std::vector<Local> locals_;
-  std::vector<Parked> parked_;
   TimeMs now_ms_ = 0;
   TimeNs now_ns_ = 0;
   Stamp stamp_;
   ShardCounters counters_;
+
+  // Outgoing: targets written to since the last publication, and what waits for room.
+  std::vector<ShardId> dirty_targets_;
+  std::vector<bool> is_dirty_;
+  std::vector<Parked> parked_;
+  size_t parked_count_ = 0;
+
+  // What this turn's poll found.
+  struct Polled {
+    ShardId from;
+    size_t count;
+  };
+  std::vector<Polled> polled_mailboxes_;
+  ExternalWork* polled_posted_ = nullptr;  // in the order of Post
+  bool polled_orders_ = false;
+  bool polled_io_ = false;
+  bool first_turn_ = true;  // what the factory queued must leave
+  PollChooser poll_chooser_;
+
+  SpinPolicy spin_;
+  TimeNs last_work_ns_ = 0;
+  TimeNs last_stall_log_ns_ = 0;
 
   // Written by other threads.
   alignas(64) std::atomic<bool> sleeping_{false};

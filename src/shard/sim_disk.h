@@ -29,8 +29,13 @@ class SimDisk final : public FileSystem {
   base::Status MakeDirectory(const std::string& path) override;
   base::Status SyncDirectory(const std::string& path) override;
 
-  // Power fails now: open files turn dead (every call answers EIO), the rest is what a restart would find.
+  // Power fails now: from here on every call answers EIO, until PowerOn shows what a restart finds. Files
+  // opened before stay dead.
   void Crash();
+  // The same at the `operation_idx`-th operation from now (0: the next one), before it has any effect.
+  void CrashAt(uint64_t operation_idx) { crash_at_ = operations_ + operation_idx; }
+  void PowerOn();
+  bool powered() const { return powered_; }
   // The `skip`+1-th such operation on a path that contains `path_part` fails with `error` (an errno, usually
   // EIO). A failed write may have written a part; a failed sync may lose what it should have saved, whatever
   // a later sync says.
@@ -53,6 +58,7 @@ class SimDisk final : public FileSystem {
     uint64_t skip;
   };
 
+  void LoseSome(Inode& inode);
   int TakeFailure(Operation operation, const std::string& path);
   uint64_t UsedBytes() const;
 
@@ -61,6 +67,8 @@ class SimDisk final : public FileSystem {
   std::vector<Failure> failures_;
   uint64_t capacity_ = UINT64_MAX;
   uint64_t operations_ = 0;
+  uint64_t crash_at_ = UINT64_MAX;
+  bool powered_ = true;
   uint64_t epoch_ = 0;  // number of crashes; files opened in an earlier one are dead
 };
 

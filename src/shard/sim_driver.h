@@ -29,6 +29,8 @@ class SimDriver {
 
  private:
   void Step();
+  bool TurnOf(ShardId id);
+  void SkipToNextDeadline();
   void Trace(uint64_t value);
 
   Runtime& runtime_;
@@ -36,6 +38,7 @@ class SimDriver {
   base::Random random_;
   uint64_t trace_hash_ = 0x9E3779B97F4A7C15ull;
   uint64_t steps_ = 0;
+  uint64_t idle_steps_ = 0;
 };
 
 }  // namespace moonshard::shard

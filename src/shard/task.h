@@ -179,7 +179,7 @@ class Latch {
   Event event_;
 };
 
-// co_await SleepFor(ns): at least that long by the monotonic clock.
+// co_await SleepFor(ns): at least that long by now_ns, the clock of turns.
 class SleepFor {
  public:
   explicit SleepFor(TimeNs duration) : duration_(duration), timer_(&Fire, this) {}
