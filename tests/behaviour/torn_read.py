@@ -180,13 +180,14 @@ def all_or_nothing(port, rng, checks, remove, what):
 
 def every_increment_counts(port, rng, checks):
     """INCRs of several clients, with MSETs of other keys in between: no answer twice, none left out."""
-    keys = names(port, rng, 3)
+    keys = names(port, rng)
 
     def increment(worker):
         seen = []
+        mset = ["MSET"] + [word for key in keys[1:] for word in (key, worker)]
         with Connection(port, wait_s=WAIT_S) as client:
             for _ in until():
-                replies = client.pipeline([["INCR", keys[0]], ["MSET", keys[1], worker, keys[2], worker], ["INCR", keys[0]]])
+                replies = client.pipeline([["INCR", keys[0]], mset, ["INCR", keys[0]]])
                 seen += [replies[0].value, replies[2].value]
         return seen
 
