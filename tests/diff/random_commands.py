@@ -161,7 +161,7 @@ class Generator:
         if change == 0:
             return Command(command.args[:-1] or (b"GET",), command.canon)
         if change == 1:
-            return Command((*command.args, self.rng.choice((b"extra", b"NX", b"10", b""))), command.canon)
+            return Command((*command.args, self.rng.choice((b"extra", b"NX", b"10000005005", b""))), command.canon)
         return Command((b"NO" + command.args[0], b"some", b"words"))
 
 

@@ -29,6 +29,7 @@ DIFFERENCES_SHOWN = 60
 DIFFERENCES_SHOWN_OF_A_CASE = 4
 WALK_CALLS_MAX = 10000
 RUNS_OF_A_TIMED_CASE = 3
+CLOSED = "closed the connection"
 
 
 class Answer:
@@ -119,7 +120,7 @@ class _CaseRun:
         try:
             return Answer(step, reply=read())
         except ConnectionClosed as closed:
-            return Answer(step, raw=closed.rest, trouble="closed the connection")
+            return Answer(step, raw=closed.rest, trouble=CLOSED)
         except ProtocolViolation as violation:
             return Answer(step, trouble=f"sent no RESP: {violation}")
         except socket.timeout:
@@ -180,7 +181,11 @@ class Runner:
 
     def judged(self, key):
         if key not in self.known:
-            self.known[key] = self.judge.run(*key)
+            answers = self.judge.run(*key)
+            for answer in answers:
+                if answer.trouble and answer.trouble != CLOSED:
+                    raise AssertionError(f"{key[0].family}.resp:{answer.step.line}: the case is wrong: the judge {answer.trouble}")
+            self.known[key] = answers
         return self.known[key]
 
     def run_against(self, address, label):
@@ -231,7 +236,7 @@ def choose(families, only):
     return chosen
 
 
-def compare(chosen, shards, extra=(), wait_s=20):
+def compare(chosen, shards, extra=(), wait_s=4):
     """The number of differences; prints the counts."""
     expected = sum(len(case.protocols) for case in chosen) * 2 * len(shards)
     with servers.judge() as judge_server:
@@ -256,7 +261,7 @@ def main():
     parser.add_argument("families", nargs="*")
     parser.add_argument("--shards", type=int, action="append")
     parser.add_argument("--only", default="")
-    parser.add_argument("--wait-s", type=float, default=20)
+    parser.add_argument("--wait-s", type=float, default=4)
     options = parser.parse_args(arguments)
     chosen = choose(options.families, options.only)
     return 1 if compare(chosen, options.shards or SHARDS, extra, options.wait_s) else 0
