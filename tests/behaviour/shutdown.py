@@ -24,7 +24,7 @@ def ends(checks, server, what):
     """It ends by itself with status 0, in bounded time."""
     try:
         status = server.wait(END_S)
-        checks.expect(status == 0, f"{what}: exit status {status}: {server.text()[-300:]}")
+        checks.expect(status == 0, lambda: f"{what}: exit status {status}: {server.text()[-6000:]}")
     except subprocess.TimeoutExpired:
         checks.expect(False, f"{what}: still running after {END_S} s")
     finally:

@@ -70,6 +70,7 @@ class Server:
         self.log_path = os.path.join(self.dir, "server.log")
         self.port = 0
         self.marker = marker
+        self.last_text = ""  # of the log, once the server has gone
         self.log = open(self.log_path, "wb")
 
         def child():
@@ -86,6 +87,7 @@ class Server:
         return self.process.pid
 
     def text(self):
+        """Its log."""
         return Path(self.log_path).read_text(errors="replace")
 
     def wait_until_ready(self):
@@ -139,6 +141,8 @@ class Server:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+        if os.path.exists(self.log_path):
+            self.last_text = self.text()
         self.log.close()
         shutil.rmtree(self.dir, ignore_errors=True)
 
@@ -147,15 +151,14 @@ class Server:
 
     def __exit__(self, kind, *_):
         if not self.alive() or kind is not None:
-            status, text = self.process.poll(), self.text()
+            status = self.process.poll()
             self.kill()
             if status not in (None, 0):
-                raise RuntimeError(f"the server ended with status {status}:\n{text[-6000:]}")
+                raise RuntimeError(f"the server ended with status {status}:\n{self.last_text[-6000:]}")
             return
-        text_before = self.log_path and self.text()
         status = self.stop()
         if status != 0:
-            raise RuntimeError(f"the server ended with status {status}:\n{text_before[-6000:]}")
+            raise RuntimeError(f"the server ended with status {status}:\n{self.last_text[-6000:]}")
 
 
 def _start(program, arguments, marker, before_exec=None):
