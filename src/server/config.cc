@@ -1,11 +1,11 @@
 #include "server/config.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <functional>
 #include <limits>
-
-#include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include "base/bytes.h"
 #include "base/glob.h"
@@ -18,7 +18,9 @@ namespace {
 using base::Status;
 using Words = std::span<const std::string>;
 
-Status Bad(std::string text) { return Status::WithText(base::Code::kErr, std::move(text)); }
+Status Bad(std::string text) {
+  return Status::WithText(base::Code::kErr, std::move(text));
+}
 
 enum class Change : uint8_t { kAtStart, kAnyTime };
 
@@ -33,7 +35,8 @@ struct Setting {
 base::Result<int64_t> IntegerBetween(Words words, int64_t low, int64_t high) {
   auto value = words.size() == 1 ? base::ParseInt64(words[0]) : std::nullopt;
   if (!value) return Bad("argument couldn't be parsed into an integer");
-  if (*value < low || *value > high) return Bad(fmt::format("argument must be between {} and {} inclusive", low, high));
+  if (*value < low || *value > high)
+    return Bad(fmt::format("argument must be between {} and {} inclusive", low, high));
   return *value;
 }
 
@@ -74,7 +77,8 @@ Setting Choice(std::string_view name, Change change, std::string Settings::* fie
 }
 
 // A setting of Redis that has only one value here so far; any other is refused with the reason.
-Setting Fixed(std::string_view name, std::string_view value, std::string_view why_not, std::string_view help) {
+Setting Fixed(std::string_view name, std::string_view value, std::string_view why_not,
+              std::string_view help) {
   return {name, Change::kAnyTime, help,
           [=](Settings&, Words words) -> Status {
             bool same = words.size() == 1 && base::EqualsIgnoreCase(words[0], value);
@@ -152,9 +156,11 @@ const std::vector<Setting>& Table() {
        [](const Settings& s) { return fmt::format("{}", fmt::join(s.cpus, ",")); }},
       Fixed("databases", "16", "there are always 16 databases", "number of databases"),
       Text("dir", kAtStart, &Settings::dir, "data directory"),
-      Choice("io", kAtStart, &Settings::io, {"auto", "uring", "epoll"}, "input and output: io_uring or epoll"),
+      Choice("io", kAtStart, &Settings::io, {"auto", "uring", "epoll"},
+             "input and output: io_uring or epoll"),
       Text("logfile", kAtStart, &Settings::logfile, "log file; empty: standard output"),
-      Choice("loglevel", kAnyTime, &Settings::loglevel, {"debug", "verbose", "notice", "warning"}, "least level logged"),
+      Choice("loglevel", kAnyTime, &Settings::loglevel, {"debug", "verbose", "notice", "warning"},
+             "least level logged"),
       Integer("maxclients", kAnyTime, &Settings::maxclients, 1, 1'000'000, "most connections at a time"),
       {"maxmemory", kAnyTime, "limit of keys and values, as in 100mb; 0: none", SetMaxmemory,
        [](const Settings& s) { return std::to_string(s.maxmemory); }},
@@ -196,7 +202,8 @@ size_t Distance(std::string_view a, std::string_view b) {
 }
 
 std::string_view NearestName(std::string_view name) {
-  auto nearest = std::ranges::min_element(Table(), {}, [&](const Setting& s) { return Distance(s.name, name); });
+  auto nearest =
+      std::ranges::min_element(Table(), {}, [&](const Setting& s) { return Distance(s.name, name); });
   return nearest->name;
 }
 
@@ -240,7 +247,8 @@ base::Result<Settings> Config::FromArgs(std::span<const std::string> args) {
     }
     size_t end = i + 1;
     while (end < args.size() && !args[end].starts_with("--")) ++end;
-    MS_RETURN_IF_ERROR(Apply(settings, std::string_view(args[i]).substr(2), args.subspan(i + 1, end - i - 1)));
+    MS_RETURN_IF_ERROR(
+        Apply(settings, std::string_view(args[i]).substr(2), args.subspan(i + 1, end - i - 1)));
     i = end;
   }
   return settings;
@@ -282,7 +290,8 @@ base::Result<Settings> Config::Set(std::span<const std::pair<std::string, std::s
       return Bad(fmt::format("Unknown option or number of arguments for CONFIG SET - '{}'", name));
     }
     auto failed = [&](std::string_view why) {
-      return Bad(fmt::format("CONFIG SET failed (possibly related to argument '{}') - {}", setting->name, why));
+      return Bad(
+          fmt::format("CONFIG SET failed (possibly related to argument '{}') - {}", setting->name, why));
     };
     if (std::ranges::find(seen, setting) != seen.end()) return failed("duplicate parameter");
     seen.push_back(setting);

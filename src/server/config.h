@@ -1,6 +1,7 @@
 #pragma once
-// Settings: names, values, where they come from (flags as redis-server takes them) and what may change while the server
-// runs. One table in config.cc says all of it; CONFIG GET, CONFIG SET and the flags derive from the table.
+// Settings: names, values, where they come from (flags as redis-server takes them) and what may change while
+// the server runs. One table in config.cc says all of it; CONFIG GET, CONFIG SET and the flags derive from
+// the table.
 //
 // Settings is plain data; Config guards it and is safe from any thread.
 
@@ -37,8 +38,8 @@ struct Settings {
 
 class Config {
  public:
-  // `args` without the program's name: "--port 7000 --bind 127.0.0.1 ::1 --save ''". An error names the flag, and for
-  // an unknown one the nearest name.
+  // `args` without the program's name: "--port 7000 --bind 127.0.0.1 ::1 --save ''". An error names the flag,
+  // and for an unknown one the nearest name.
   static base::Result<Settings> FromArgs(std::span<const std::string> args);
   // One line per setting: name, default, meaning.
   static std::string Help();

@@ -1,11 +1,10 @@
 #include "server/server.h"
 
+#include <fmt/format.h>
 #include <sched.h>
 #include <unistd.h>
 
 #include <algorithm>
-
-#include <fmt/format.h>
 
 #include "base/log.h"
 #include "base/number.h"
@@ -46,7 +45,7 @@ std::string MakeRunId(uint64_t seed) {
 bool EqualSecrets(std::string_view a, std::string_view b) {
   unsigned difference = a.size() == b.size() ? 0 : 1;
   for (size_t i = 0; i < std::min(a.size(), b.size()); ++i) {
-    difference |= static_cast<unsigned char>(a[i]) ^ unsigned{static_cast<unsigned char>(b[i])};
+    difference |= static_cast<unsigned char>(a[i]) ^ unsigned { static_cast<unsigned char>(b[i]) };
   }
   return difference == 0;
 }
@@ -66,10 +65,11 @@ uint16_t UsableCores() {
   return static_cast<uint16_t>(std::clamp(CPU_COUNT(&set), 1, 255));
 }
 
-Server::Server(shard::Env& env, const Settings& settings)
+Server::Server(shard::Env& env, const Settings& settings, const tx::ManagerOptions& transactions)
     : config_(settings),
       registry_(commands::AllCommands()),
       hash_seed_(env.RandomSeed()),
+      transactions_(transactions),
       balance_(settings.shards) {
   facts_.run_id = MakeRunId(env.RandomSeed());
   facts_.executable = ExecutablePath();
@@ -82,7 +82,7 @@ Server::Server(shard::Env& env, const Settings& settings)
 Server::~Server() = default;
 
 std::unique_ptr<shard::TurnHooks> Server::MakeShard(shard::Shard& shard) {
-  auto made = std::make_unique<ShardMain>(shard, ShardParts{hash_seed_, *this, balance_});
+  auto made = std::make_unique<ShardMain>(shard, ShardParts{hash_seed_, *this, balance_, transactions_});
   if (shard.id() == ShardId(0)) {
     facts_.io_backend = shard.io().name();
     listen_status_ = Listen(*made);
@@ -122,7 +122,9 @@ base::Status Server::Start() {
   return {};
 }
 
-void Server::Join() { runtime_->Join(); }
+void Server::Join() {
+  runtime_->Join();
+}
 
 void Server::ApplyLive(const Settings& settings) {
   live_.maxmemory.store(settings.maxmemory, std::memory_order_relaxed);
