@@ -269,6 +269,7 @@ shard::Task<void> Engine::RunBody(Batch* batch) {
   context.args = batch->ArgsOf(call);
   context.keys = {batch->keys.data() + call.key_begin, call.key_count};
   context.db = &state_.keyspace->database(batch->db);
+  state_.keyspace->SetNow(batch->now_ms);
   // No session: the client may go while the body waits.
   ++state_.stats.calls[call.command->index];
   bool locked = call.key_count != 0;

@@ -88,6 +88,7 @@ bool Engine::MayRunHere(const Batch& batch, const Session& session) const {
 }
 
 void Engine::RunHere(Batch& batch, Client& client) {
+  state_.keyspace->SetNow(state_.shard->now_ms());
   Context context(state_, client.out, client.session.protocol);
   context.session = &client.session;
   if (batch.keys.size() >= kPrefetchKeysMin) {

@@ -34,7 +34,7 @@ void Table::SetEpoch(uint64_t epoch, ChangeHook hook, void* owner) {
 }
 
 void Table::RunHook(Segment& segment) {
-  if (hook_ != nullptr) hook_(hook_owner_, segment);
+  hook_(hook_owner_, segment);
   segment.epoch = epoch_;
 }
 

@@ -194,14 +194,16 @@ TEST_P(KeyspaceModel, EveryStepAgreesWithTheModelAndTheShadow) {
 
 INSTANTIATE_TEST_SUITE_P(Seeds, KeyspaceModel, testing::Range<uint64_t>(1, 6));
 
-TEST(Keyspace, EverySizeUpTo5000ReplacesEveryOtherForm) {
+TEST(Keyspace, EverySizeReplacesEveryOtherForm) {
   Keyspace keyspace({.seed = 3, .random_seed = 1});
   Shadow shadow;
   keyspace.sink().Attach(shadow);
   Database& database = keyspace.database(DbIndex(0));
   Key key{"key", base::HashBytes("key", keyspace.seed())};
   const uint64_t empty_bytes = keyspace.used_bytes();
-  for (size_t size = 0; size <= 5000; ++size) {
+  // Every size up to 5,000, and those around the bound beyond which a value has a block of its own.
+  for (size_t i = 0; i <= 5100; ++i) {
+    size_t size = i <= 5000 ? i : types::kInlineStringMax - 50 + (i - 5000);
     std::string bytes(size, static_cast<char>('a' + size % 26));
     ASSERT_TRUE(database.SetString(key, bytes, size % 3 == 0 ? TimeMs{1000} : kNoDeadline).ok());
     ASSERT_EQ(PlainOf(*database.Find(key)).bytes, bytes);

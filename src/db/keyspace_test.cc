@@ -174,7 +174,7 @@ TEST_F(KeyspaceTest, DeadlinesBeyond48BitsAreKeptAsTheLastOne) {
 TEST_F(KeyspaceTest, ExhaustedMemoryRefusesAndChangesNothing) {
   // Forms that need a block of another class, a deadline's six bytes more, or a block of their own.
   const std::vector<std::string> values = {"1", std::string(40, 'a'), std::string(300, 'b'),
-                                           std::string(1'000, 'c'), std::string(3'000, 'd')};
+                                           std::string(1'000, 'c'), std::string(9'000, 'd')};
   size_t refused = 0;
   base::Random random(9);
   for (size_t round = 0; round < 300; ++round) {
@@ -259,7 +259,7 @@ TEST(KeyspaceSnapshot, AFlushDeliversEverythingFirst) {
   for (int i = 0; i < 300; ++i) {
     std::string key = "k" + std::to_string(i);
     ASSERT_TRUE(
-        database.SetString({key, base::HashBytes(key, keyspace.seed())}, std::string(2'000, 'x'), kNoDeadline)
+        database.SetString({key, base::HashBytes(key, keyspace.seed())}, std::string(9'000, 'x'), kNoDeadline)
             .ok());
   }
   PlainDatabase at_cut = ContentsOf(database);

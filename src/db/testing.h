@@ -99,7 +99,7 @@ class RandomOperations {
   Key KeyOf(const std::string& text) const { return {text, base::HashBytes(text, keyspace_.seed())}; }
   std::string RandomValue() {
     if (random_.OneIn(3)) return std::to_string(static_cast<int64_t>(random_.Next() >> random_.Below(64)));
-    static constexpr size_t kSizes[] = {8, 64, 1100, 5001};
+    static constexpr size_t kSizes[] = {8, 64, 1100, 12'000};
     std::string bytes(random_.Below(kSizes[random_.Below(4)]), static_cast<char>('a' + random_.Below(26)));
     if (!bytes.empty()) bytes[random_.Below(bytes.size())] = '!';
     return bytes;

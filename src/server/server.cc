@@ -65,10 +65,11 @@ uint16_t UsableCores() {
   return static_cast<uint16_t>(std::clamp(CPU_COUNT(&set), 1, 255));
 }
 
-Server::Server(shard::Env& env, const Settings& settings)
+Server::Server(shard::Env& env, const Settings& settings, const tx::ManagerOptions& transactions)
     : config_(settings),
       registry_(commands::AllCommands()),
       hash_seed_(env.RandomSeed()),
+      transactions_(transactions),
       balance_(settings.shards) {
   facts_.run_id = MakeRunId(env.RandomSeed());
   facts_.executable = ExecutablePath();
@@ -81,7 +82,7 @@ Server::Server(shard::Env& env, const Settings& settings)
 Server::~Server() = default;
 
 std::unique_ptr<shard::TurnHooks> Server::MakeShard(shard::Shard& shard) {
-  auto made = std::make_unique<ShardMain>(shard, ShardParts{hash_seed_, *this, balance_});
+  auto made = std::make_unique<ShardMain>(shard, ShardParts{hash_seed_, *this, balance_, transactions_});
   if (shard.id() == ShardId(0)) {
     facts_.io_backend = shard.io().name();
     listen_status_ = Listen(*made);

@@ -22,8 +22,8 @@ namespace moonshard::server {
 
 class Server final : public command::ServerControl {
  public:
-  // `env` outlives the server.
-  Server(shard::Env& env, const Settings& settings);
+  // `env` outlives the server. `transactions` is for tests.
+  Server(shard::Env& env, const Settings& settings, const tx::ManagerOptions& transactions = {});
   ~Server() override;
 
   // Makes the shards and listens. On return the server answers (in simulation: as soon as turns are taken).
@@ -57,6 +57,7 @@ class Server final : public command::ServerControl {
   command::LiveSettings live_;
   Facts facts_;
   uint64_t hash_seed_;
+  tx::ManagerOptions transactions_;
   net::ConnectionBalance balance_;
   std::atomic<uint64_t> next_client_id_{1};
   alignas(64) std::atomic<uint64_t> used_memory_{0};

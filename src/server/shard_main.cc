@@ -19,7 +19,7 @@ command::ShardState MakeState(shard::Shard& shard, db::Keyspace& keyspace, tx::M
 ShardMain::ShardMain(shard::Shard& shard, const ShardParts& parts)
     : shard_(shard),
       keyspace_({.seed = parts.hash_seed, .random_seed = shard.env().RandomSeed()}),
-      tx_(shard),
+      tx_(shard, parts.transactions),
       state_(MakeState(shard, keyspace_, tx_, parts.server)),
       engine_(state_, parts.server.registry()),
       listener_(state_, parts.balance) {
@@ -29,6 +29,7 @@ ShardMain::ShardMain(shard::Shard& shard, const ShardParts& parts)
 
 void ShardMain::EndTurn() {
   keyspace_.SetNow(shard_.now_ms());
+  clock_ns_ = shard_.now_ns();
   if (keyspace_.NextDeadlineHint() <= keyspace_.now()) {
     keyspace_.ExpireDue(kExpirePerTurn, tx_.idle() ? nullptr : this);
   }
@@ -54,8 +55,9 @@ TimeNs ShardMain::NextDeadline() const {
   if (deadline == kNoDeadline) return shard::kNever;
   // A deadline far away is looked at again within the hour: the sum below must not overflow.
   constexpr TimeMs kFarMs = 3'600'000;
-  TimeMs left = std::clamp<TimeMs>(deadline - shard_.now_ms(), 0, kFarMs);
-  return shard_.now_ns() + left * 1'000'000;
+  TimeMs left = std::clamp<TimeMs>(deadline - keyspace_.now(), 0, kFarMs);
+  // From the turn that fixed now(): turns without work move the shard's now_ns() but not its now_ms().
+  return clock_ns_ + left * 1'000'000;
 }
 
 }  // namespace moonshard::server

@@ -23,6 +23,7 @@ struct ShardParts {
   base::HashSeed hash_seed;
   command::ServerControl& server;
   net::ConnectionBalance& balance;
+  tx::ManagerOptions transactions;
 };
 
 class ShardMain final : public shard::TurnHooks, public db::LockView {
@@ -52,6 +53,7 @@ class ShardMain final : public shard::TurnHooks, public db::LockView {
   command::Engine engine_;
   net::Listener listener_;
   int64_t published_bytes_ = 0;
+  TimeNs clock_ns_ = 0;  // when keyspace_.now() was fixed
 };
 
 }  // namespace moonshard::server
