@@ -1,10 +1,11 @@
 #pragma once
 // A run of framed commands of one client, and its shares on the shards it touches.
 //
-// A batch that stays on its home shard uses only `args`, `calls` and `keys` and writes its replies straight into the
-// client's output. One that hops (or meets a lock) gets a Part per shard: the target executes the part's items in order
-// into the part's arena and the home shard stitches the pieces together in the order of the calls. While a part is
-// away, its memory and the batch's arguments belong to the target (it only reads the latter).
+// A batch that stays on its home shard uses only `args`, `calls` and `keys` and writes its replies straight
+// into the client's output. One that hops (or meets a lock) gets a Part per shard: the target executes the
+// part's items in order into the part's arena and the home shard stitches the pieces together in the order of
+// the calls. While a part is away, its memory and the batch's arguments belong to the target (it only reads
+// the latter).
 //
 // Batches come from the engine's pool and keep their capacity, so a steady load allocates nothing.
 
@@ -38,8 +39,8 @@ struct Call {
   uint32_t arg_count = 0;
   uint32_t key_begin = 0;
   uint32_t key_count = 0;
-  ShardId shard;         // owner of all keys, if `spread` is false
-  bool spread = false;   // keys on several shards, or on all of them
+  ShardId shard;        // owner of all keys, if `spread` is false
+  bool spread = false;  // keys on several shards, or on all of them
   CallError error = CallError::kNone;
   const base::StaticError* static_error = nullptr;
   uint32_t text_error = 0;  // index into Batch::error_texts
@@ -93,7 +94,7 @@ struct Batch {
   base::Buffer bytes;  // the commands' bytes, once they must outlive the receive buffer
   BatchEnd end = BatchEnd::kNeedMore;
   size_t consumed = 0;
-  bool remote = false;   // some key lies on another shard, or some call is spread
+  bool remote = false;  // some key lies on another shard, or some call is spread
   // The last call runs alone, after the others have answered.
   bool barrier = false;
 
@@ -112,6 +113,7 @@ struct Batch {
   base::Buffer body_reply;
   ReplyGate::Waiter gate_waiter;
   std::vector<uint32_t> scratch_positions;
+  bool ran_body = false;          // the stage is a body; its reply is in body_reply
   bool answered = false;          // the stage's replies are in the client's output
   bool transaction_open = false;  // the manager still uses tx_parts and the locks
   Batch* next_free = nullptr;

@@ -3,11 +3,12 @@
 //
 //   Frame    parse -> look up the row -> gates -> find, hash and route the keys, prefetching their segments
 //   Run      everything here and unlocked: execute in order, straight into the client's output; otherwise
-//            Launch: one Part per shard, one message each; calls that span shards make the stage one transaction
+//            Launch: one Part per shard, one message each; calls that span shards make the stage one
+//            transaction
 //   Merge    the parts' pieces, in the order of the calls, into the client's output; next stage or done
 //
-// A stage is the run of calls before a barrier (a call that must find all earlier ones answered), or the barrier alone.
-// Owned by one shard.
+// A stage is the run of calls before a barrier (a call that must find all earlier ones answered), or the
+// barrier alone. Owned by one shard.
 
 #include <cstdint>
 #include <memory>
@@ -28,7 +29,8 @@ class Client {
   Session session;
   // Replies that may leave.
   base::Buffer out;
-  // Commands per batch; the engine lowers it while replies are large, which bounds what one batch can pile up.
+  // Commands per batch; the engine lowers it while replies are large, which bounds what one batch can pile
+  // up.
   uint32_t batch_limit = kBatchCommandsMax;
 
   // A launched batch has answered: its replies are in `out`, and the client may run the next one.
@@ -54,12 +56,13 @@ class Engine {
   Batch* Take();
   void Release(Batch* batch);
 
-  // Cuts commands off the front of `input` into the batch. `batch.consumed` bytes are done with once the batch has
-  // answered; `batch.end` says why framing stopped.
+  // Cuts commands off the front of `input` into the batch. `batch.consumed` bytes are done with once the
+  // batch has answered; `batch.end` says why framing stopped.
   void Frame(Batch& batch, Client& client, resp::CommandParser& parser, std::span<char> input);
 
-  // Runs a framed batch. kAnswered: its replies are in client.out and the batch is still the caller's. kLaunched: the
-  // engine keeps the batch and will call OnBatchAnswered; the framed bytes have been copied, so the input may go.
+  // Runs a framed batch. kAnswered: its replies are in client.out and the batch is still the caller's.
+  // kLaunched: the engine keeps the batch and will call OnBatchAnswered; the framed bytes have been copied,
+  // so the input may go.
   RunResult Run(Batch* batch, Client& client, std::span<const char> input);
 
   // The client goes while its batch is away; the batch finishes for nobody.
@@ -107,6 +110,7 @@ class Engine {
   void StageRan(Batch* batch);
   void Advance(Batch* batch);
   shard::Task<void> RunBody(Batch* batch);
+  shard::Task<void> NotePositions(Batch* batch);
   void FillTransaction(Batch& batch, tx::Kind kind);
   void MergeReplies(Batch& batch, base::Buffer& out);
   void MergeSpread(Batch& batch, const Call& call, size_t call_idx, base::Buffer& out);
