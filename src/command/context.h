@@ -1,6 +1,6 @@
 #pragma once
-// What a handler sees of the command it runs. Made by the engine, one per run of commands; valid during the call (for
-// a body: until it ends).
+// What a handler sees of the command it runs. Made by the engine, one per run of commands; valid during the
+// call (for a body: until it ends).
 
 #include <cstdint>
 #include <span>
@@ -23,8 +23,8 @@ struct KeyRef {
   ShardId shard;
 };
 
-// Where a fan-out handler puts its share of the answer. In direct mode (one shard owns everything) per-key replies go
-// straight to the client's buffer; otherwise the ends of the pieces are kept for the merge.
+// Where a fan-out handler puts its share of the answer. In direct mode (one shard owns everything) per-key
+// replies go straight to the client's buffer; otherwise the ends of the pieces are kept for the merge.
 class FanReply {
  public:
   void Add(int64_t n) { sum_ += n; }
@@ -51,7 +51,8 @@ class FanReply {
 };
 
 struct Context {
-  Context(ShardState& state, base::Buffer& out, resp::Protocol protocol) : reply(out, protocol), shard(state) {}
+  Context(ShardState& state, base::Buffer& out, resp::Protocol protocol)
+      : reply(out, protocol), shard(state) {}
 
   const Command* command = nullptr;
   std::span<const std::string_view> args;  // args[0] is the command's name

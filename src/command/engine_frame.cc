@@ -18,7 +18,8 @@ void Engine::Frame(Batch& batch, Client& client, resp::CommandParser& parser, st
     auto outcome = parser.Next(input.subspan(batch.consumed), batch.args, &consumed);
     batch.consumed += consumed;
     if (outcome != resp::CommandParser::Outcome::kCommand) {
-      batch.end = outcome == resp::CommandParser::Outcome::kError ? BatchEnd::kProtocolError : BatchEnd::kNeedMore;
+      batch.end =
+          outcome == resp::CommandParser::Outcome::kError ? BatchEnd::kProtocolError : BatchEnd::kNeedMore;
       return;
     }
     Call& call = batch.calls.emplace_back();
@@ -47,7 +48,8 @@ void Engine::Prepare(Batch& batch, Client& client, Call& call) {
   }
   call.command = command;
   Gate(batch, client.session, call, args);
-  if (call.error != CallError::kNone) [[unlikely]] return;
+  if (call.error != CallError::kNone) [[unlikely]]
+    return;
   command = call.command;  // a subcommand perhaps
   if (command->single_key) [[likely]] {
     AddKey(batch, call, args[1], 1);
@@ -57,7 +59,8 @@ void Engine::Prepare(Batch& batch, Client& client, Call& call) {
   }
   const CommandRow& row = *command->row;
   batch.remote |= call.spread || call.shard != home_;
-  if (row.is(kSession | kWakes) || (row.body != nullptr && (row.handler == nullptr || call.spread))) [[unlikely]] {
+  if (row.is(kSession | kWakes) || (row.body != nullptr && (row.handler == nullptr || call.spread)))
+      [[unlikely]] {
     batch.barrier = true;
   }
 }
@@ -89,7 +92,8 @@ void Engine::Gate(Batch& batch, const Session& session, Call& call, std::span<co
   }
   if (row.is(kDenyOom)) {
     uint64_t limit = state_.server->live().maxmemory.load(std::memory_order_relaxed);
-    if (limit != 0 && state_.server->used_memory().load(std::memory_order_relaxed) > limit) [[unlikely]] fail(kOomError);
+    if (limit != 0 && state_.server->used_memory().load(std::memory_order_relaxed) > limit) [[unlikely]]
+      fail(kOomError);
   }
 }
 

@@ -76,10 +76,13 @@ bool Engine::MayRunHere(const Batch& batch, const Session& session) const {
     if (last.error == CallError::kNone && last.command->row->handler == nullptr) return false;  // a body
   }
   // Replies that may have to wait for the log are held in a batch of their own.
-  if (gate_ != nullptr) [[unlikely]] return false;
-  if (state_.tx->idle()) [[likely]] return true;
+  if (gate_ != nullptr) [[unlikely]]
+    return false;
+  if (state_.tx->idle()) [[likely]]
+    return true;
   for (const Call& call : batch.calls) {
-    if (!CallMayRun(call, std::span(batch.keys).subspan(call.key_begin, call.key_count), session.db)) return false;
+    if (!CallMayRun(call, std::span(batch.keys).subspan(call.key_begin, call.key_count), session.db))
+      return false;
   }
   return true;
 }
@@ -107,12 +110,13 @@ void Engine::AdaptBatchLimit(Client& client, size_t reply_bytes, size_t call_cou
     client.batch_limit = std::min<uint32_t>(client.batch_limit * 2, kBatchCommandsMax);
   } else {
     size_t average = reply_bytes / call_count;
-    client.batch_limit = static_cast<uint32_t>(std::clamp<size_t>(kBatchReplyBytes / average, 1, kBatchCommandsMax));
+    client.batch_limit =
+        static_cast<uint32_t>(std::clamp<size_t>(kBatchReplyBytes / average, 1, kBatchCommandsMax));
   }
 }
 
-// Answers one call into context.reply. A fan-out whose keys are all here is answered at once; a share of one (direct
-// false) leaves its figures in context.fan for the merge.
+// Answers one call into context.reply. A fan-out whose keys are all here is answered at once; a share of one
+// (direct false) leaves its figures in context.fan for the merge.
 void Engine::Execute(Context& context, const Batch& batch, const Call& call) {
   if (call.error != CallError::kNone) [[unlikely]] {
     ++state_.stats.errors;
@@ -174,10 +178,12 @@ void Engine::ExecutePart(Part& part) {
 }
 
 bool Engine::PartMayRun(const Part& part) const {
-  if (state_.tx->idle()) [[likely]] return true;
+  if (state_.tx->idle()) [[likely]]
+    return true;
   for (const Item& item : part.items) {
     const Call& call = part.batch->calls[item.call];
-    if (!CallMayRun(call, std::span(part.keys).subspan(item.key_begin, item.key_count), part.batch->db)) return false;
+    if (!CallMayRun(call, std::span(part.keys).subspan(item.key_begin, item.key_count), part.batch->db))
+      return false;
   }
   return true;
 }

@@ -16,7 +16,8 @@ std::string UnknownCommandText(std::span<const std::string_view> args) {
   for (size_t i = 1; i < args.size() && shown.size() < kShownBytes; ++i) {
     shown += fmt::format("'{}' ", args[i].substr(0, kShownBytes - shown.size()));
   }
-  return fmt::format("ERR unknown command '{}', with args beginning with: {}", args[0].substr(0, kShownBytes), shown);
+  return fmt::format("ERR unknown command '{}', with args beginning with: {}", args[0].substr(0, kShownBytes),
+                     shown);
 }
 
 std::string UnknownSubcommandText(std::string_view subcommand, std::string_view command) {

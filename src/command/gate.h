@@ -1,6 +1,6 @@
 #pragma once
-// The reply gate: a reply leaves once everything it depends on is durable. Every run of commands knows the highest log
-// position it depends on, per shard; the gate decides whether its replies may go now or wait.
+// The reply gate: a reply leaves once everything it depends on is durable. Every run of commands knows the
+// highest log position it depends on, per shard; the gate decides whether its replies may go now or wait.
 //
 // Until a log exists the gate is always open. Tests attach one of their own to hold replies back.
 // Owned by one shard (the home shard of the waiting clients).
@@ -19,7 +19,8 @@ class ReplyGate {
   };
 
   virtual ~ReplyGate() = default;
-  // True: everything up to `position` of `shard` is durable. Otherwise the waiter is kept and `open` is called later.
+  // True: everything up to `position` of `shard` is durable. Otherwise the waiter is kept and `open` is
+  // called later.
   virtual bool OpenOrWait(ShardId shard, Lsn position, Waiter& waiter) = 0;
 };
 

@@ -42,7 +42,8 @@ Registry::Registry(std::span<const std::span<const CommandRow>> tables) {
   for (std::span<const CommandRow> table : tables) {
     for (const CommandRow& row : table) commands_.push_back(MakeCommand(row, "", index_count_));
   }
-  std::ranges::sort(commands_, {}, [](const Command& command) { return std::string_view(command.full_name); });
+  std::ranges::sort(commands_, {},
+                    [](const Command& command) { return std::string_view(command.full_name); });
   slots_.resize(std::bit_ceil(commands_.size() * 4));
   for (size_t i = 0; i < commands_.size(); ++i) {
     Command& command = commands_[i];
@@ -63,8 +64,8 @@ uint64_t Registry::Prefix(std::string_view name) {
   } else {
     for (size_t i = name.size(); i-- > 0;) word = word << 8 | static_cast<unsigned char>(name[i]);
   }
-  // Sets the case bit of every byte: letters become lower case. Other bytes may collide, so a candidate is compared
-  // in full as well.
+  // Sets the case bit of every byte: letters become lower case. Other bytes may collide, so a candidate is
+  // compared in full as well.
   return word | 0x2020202020202020ull;
 }
 
@@ -107,7 +108,8 @@ size_t BeginOf(const KeySpec& spec, std::span<const std::string_view> args) {
   return 0;
 }
 
-bool FindSpecKeys(const KeySpec& spec, std::span<const std::string_view> args, std::vector<uint32_t>& positions) {
+bool FindSpecKeys(const KeySpec& spec, std::span<const std::string_view> args,
+                  std::vector<uint32_t>& positions) {
   size_t begin = BeginOf(spec, args);
   if (begin == 0) return true;
   if (begin >= args.size()) return false;
@@ -139,7 +141,8 @@ bool FindSpecKeys(const KeySpec& spec, std::span<const std::string_view> args, s
 
 }  // namespace
 
-bool FindKeys(const CommandRow& row, std::span<const std::string_view> args, std::vector<uint32_t>& positions) {
+bool FindKeys(const CommandRow& row, std::span<const std::string_view> args,
+              std::vector<uint32_t>& positions) {
   for (const KeySpec& spec : row.keys) {
     if ((spec.flags & kKeyNotKey) != 0) continue;
     if (!FindSpecKeys(spec, args, positions)) return false;

@@ -1,5 +1,6 @@
 #pragma once
-// The set of all commands, found by name. Built once before the shards start; read-only and safe from any thread after.
+// The set of all commands, found by name. Built once before the shards start; read-only and safe from any
+// thread after.
 
 #include <cstdint>
 #include <span>
@@ -37,7 +38,8 @@ class Registry {
   size_t index_count() const { return index_count_; }
 
  private:
-  // Up to 8 bytes of the name in lower case, then its length: enough to tell most names apart with one compare.
+  // Up to 8 bytes of the name in lower case, then its length: enough to tell most names apart with one
+  // compare.
   struct Slot {
     uint64_t prefix = 0;
     uint32_t length = 0;
@@ -52,8 +54,9 @@ class Registry {
   size_t index_count_ = 0;
 };
 
-// The positions of the keys in a call; appends argument indices to `positions`. False if the arguments cannot hold the
-// keys (a bad or too large key count). O(keys).
-bool FindKeys(const CommandRow& row, std::span<const std::string_view> args, std::vector<uint32_t>& positions);
+// The positions of the keys in a call; appends argument indices to `positions`. False if the arguments cannot
+// hold the keys (a bad or too large key count). O(keys).
+bool FindKeys(const CommandRow& row, std::span<const std::string_view> args,
+              std::vector<uint32_t>& positions);
 
 }  // namespace moonshard::command

@@ -1,6 +1,6 @@
 #pragma once
-// SCAN's cursor as clients see it: the shard in bits 45..52 and the position in that shard's table below, so that it
-// stays under 2^53 (JavaScript clients read it as a number). 0 starts and ends a scan.
+// SCAN's cursor as clients see it: the shard in bits 45..52 and the position in that shard's table below, so
+// that it stays under 2^53 (JavaScript clients read it as a number). 0 starts and ends a scan.
 
 #include <cstdint>
 #include <optional>

@@ -1,6 +1,6 @@
 #pragma once
-// What handlers may ask of the server as a whole. Implemented above (src/server); every method is safe from any shard's
-// thread.
+// What handlers may ask of the server as a whole. Implemented above (src/server); every method is safe from
+// any shard's thread.
 
 #include <atomic>
 #include <cstdint>

@@ -1,6 +1,6 @@
 #pragma once
-// Everything one shard holds, reached by hops (`Shards<ShardState>::On`) and by the pipeline on the shard itself.
-// Owned by one shard; `server` is shared and says itself what may be touched from where.
+// Everything one shard holds, reached by hops (`Shards<ShardState>::On`) and by the pipeline on the shard
+// itself. Owned by one shard; `server` is shared and says itself what may be touched from where.
 
 #include <cstdint>
 #include <vector>

@@ -1,9 +1,9 @@
 #pragma once
-// The command row: everything the server knows about a command, in one constexpr value. COMMAND, COMMAND DOCS, routing,
-// gates, statistics and docs/commands.md derive from it; there is no second list.
+// The command row: everything the server knows about a command, in one constexpr value. COMMAND, COMMAND
+// DOCS, routing, gates, statistics and docs/commands.md derive from it; there is no second list.
 //
-// A row lives in a constexpr table at the end of its family's file under src/commands; registry.cc lists the tables.
-// Row text (summary, complexity, arguments) is what COMMAND DOCS shows.
+// A row lives in a constexpr table at the end of its family's file under src/commands; registry.cc lists the
+// tables. Row text (summary, complexity, arguments) is what COMMAND DOCS shows.
 
 #include <cstdint>
 #include <span>
@@ -36,8 +36,8 @@ enum Flag : uint32_t {
   kNoMandatoryKeys = 1u << 15,
   kAllowBusy = 1u << 16,
   // Not shown to clients:
-  // Reads or changes the connection's own state, so it runs alone, after every earlier command of its pipeline has
-  // answered.
+  // Reads or changes the connection's own state, so it runs alone, after every earlier command of its
+  // pipeline has answered.
   kSession = 1u << 24,
   // May wake or notify other clients: in a pipeline it waits for the earlier commands (design section 5).
   kWakes = 1u << 25,
@@ -70,8 +70,24 @@ enum Category : uint32_t {
 };
 
 enum class Group : uint8_t {
-  kGeneric, kString, kList, kSet, kSortedSet, kHash, kPubsub, kTransactions, kConnection, kServer, kScripting,
-  kHyperloglog, kCluster, kSentinel, kGeo, kStream, kBitmap, kModule,
+  kGeneric,
+  kString,
+  kList,
+  kSet,
+  kSortedSet,
+  kHash,
+  kPubsub,
+  kTransactions,
+  kConnection,
+  kServer,
+  kScripting,
+  kHyperloglog,
+  kCluster,
+  kSentinel,
+  kGeo,
+  kStream,
+  kBitmap,
+  kModule,
 };
 
 // ---- keys
@@ -90,25 +106,36 @@ enum KeyFlag : uint32_t {
   kKeyVariable = 1u << 10,
 };
 
-// Where keys stand among the arguments, in the terms of COMMAND INFO (Redis documentation, "key specifications").
+// Where keys stand among the arguments, in the terms of COMMAND INFO (Redis documentation, "key
+// specifications").
 struct KeySpec {
   enum class Begin : uint8_t { kIndex, kKeyword };
   enum class Find : uint8_t { kRange, kKeyNum };
   uint32_t flags = 0;
   Begin begin = Begin::kIndex;
-  int16_t begin_index = 1;            // kIndex
-  std::string_view keyword = {};      // kKeyword: search from begin_index (negative: from the end)
+  int16_t begin_index = 1;        // kIndex
+  std::string_view keyword = {};  // kKeyword: search from begin_index (negative: from the end)
   Find find = Find::kRange;
-  int16_t last = 0;                   // kRange: relative to the first key; -1 is the last argument
+  int16_t last = 0;  // kRange: relative to the first key; -1 is the last argument
   int16_t step = 1;
-  int16_t limit = 0;                  // kRange with last -1: 0/1 whole rest, 2 half of it, ...
-  int16_t keynum_index = 0;           // kKeyNum: where the count stands, relative to begin
-  int16_t first_key = 0;              // kKeyNum: where the first key stands, relative to begin
+  int16_t limit = 0;         // kRange with last -1: 0/1 whole rest, 2 half of it, ...
+  int16_t keynum_index = 0;  // kKeyNum: where the count stands, relative to begin
+  int16_t first_key = 0;     // kKeyNum: where the first key stands, relative to begin
 };
 
 // ---- documentation
 
-enum class ArgType : uint8_t { kString, kInteger, kDouble, kKey, kPattern, kUnixTime, kPureToken, kOneOf, kBlock };
+enum class ArgType : uint8_t {
+  kString,
+  kInteger,
+  kDouble,
+  kKey,
+  kPattern,
+  kUnixTime,
+  kPureToken,
+  kOneOf,
+  kBlock
+};
 enum ArgFlag : uint8_t { kArgPlain = 0, kOptional = 1, kMultiple = 2, kMultipleToken = 4 };
 
 struct ArgSpec {
@@ -123,13 +150,13 @@ struct ArgSpec {
 
 // ---- behaviour
 
-// A handler that runs to completion on one shard returns this; kPark asks that the client wait for the keys it named
-// in the context (see Context::Park).
+// A handler that runs to completion on one shard returns this; kPark asks that the client wait for the keys
+// it named in the context (see Context::Park).
 enum class Outcome : uint8_t { kDone, kPark };
 
-// kLocal: one shard owns all keys of the call (or there are none). kFanOut: called once per owning shard with that
-// shard's keys; the replies are merged. A body runs on the client's home shard and may hop; with keys it runs inside a
-// transaction that holds their locks.
+// kLocal: one shard owns all keys of the call (or there are none). kFanOut: called once per owning shard with
+// that shard's keys; the replies are merged. A body runs on the client's home shard and may hop; with keys it
+// runs inside a transaction that holds their locks.
 using Handler = Outcome (*)(Context& context);
 using Body = shard::Task<void> (*)(Context& context);
 

@@ -1,5 +1,5 @@
-// The server with its real threads, over loopback: several clients at once send mixed pipelines for a while. Made for
-// ThreadSanitizer; the answers are checked as well.
+// The server with its real threads, over loopback: several clients at once send mixed pipelines for a while.
+// Made for ThreadSanitizer; the answers are checked as well.
 
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
@@ -94,7 +94,8 @@ class LoopbackWorker {
         }
       }
       // Sometimes the connection goes with replies on their way.
-      if (random_.OneIn(2)) client.Send(Encode(With("MGET", Keys('v'))) + Encode(MsetAll('v', ++outcome_.values)));
+      if (random_.OneIn(2))
+        client.Send(Encode(With("MGET", Keys('v'))) + Encode(MsetAll('v', ++outcome_.values)));
     }
   }
 
@@ -106,15 +107,24 @@ class LoopbackWorker {
     std::vector<std::pair<Kind, std::string>> expected;
     for (uint64_t count = 1 + random_.Below(40); count > 0; --count) {
       switch (random_.Below(8)) {
-        case 0: Add(bytes, expected, MsetAll('v', ++outcome_.values), Kind::kAny); break;
+        case 0:
+          Add(bytes, expected, MsetAll('v', ++outcome_.values), Kind::kAny);
+          break;
         case 1:
-        case 2: Add(bytes, expected, With("MGET", Keys('v')), Kind::kTogether); break;
-        case 3: Add(bytes, expected, {"INCR", "counter"}, Kind::kIncrement); break;
+        case 2:
+          Add(bytes, expected, With("MGET", Keys('v')), Kind::kTogether);
+          break;
+        case 3:
+          Add(bytes, expected, {"INCR", "counter"}, Kind::kIncrement);
+          break;
         case 4:
-          Add(bytes, expected, {"RENAME", Keys('t')[random_.Below(kTogether)], Keys('t')[random_.Below(kTogether)]},
+          Add(bytes, expected,
+              {"RENAME", Keys('t')[random_.Below(kTogether)], Keys('t')[random_.Below(kTogether)]},
               Kind::kAny);
           break;
-        case 5: Add(bytes, expected, {"SET", "short", "lived", "PX", "1"}, Kind::kAny); break;
+        case 5:
+          Add(bytes, expected, {"SET", "short", "lived", "PX", "1"}, Kind::kAny);
+          break;
         default: {
           PrivateKeys::Command command = keys.Next();
           bytes += Encode(command.words);
@@ -206,8 +216,8 @@ TEST_P(Threads, ManyClientsOverLoopback) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Shards, Threads,
-                         testing::Values(ThreadsCase{1, "epoll"}, ThreadsCase{2, "epoll"}, ThreadsCase{4, "epoll"},
-                                         ThreadsCase{3, "uring"}),
+                         testing::Values(ThreadsCase{1, "epoll"}, ThreadsCase{2, "epoll"},
+                                         ThreadsCase{4, "epoll"}, ThreadsCase{3, "uring"}),
                          [](const auto& test) {
                            return std::to_string(test.param.shards) + "_" + test.param.io;
                          });
