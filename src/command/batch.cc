@@ -46,7 +46,7 @@ void Batch::Clear() {
   ClearKept(scratch_positions);
   end = BatchEnd::kNeedMore;
   consumed = 0;
-  remote = barrier = answered = transaction_open = false;
+  remote = barrier = ran_body = answered = transaction_open = false;
   ClearParts();
 }
 

@@ -113,6 +113,7 @@ struct Batch {
   base::Buffer body_reply;
   ReplyGate::Waiter gate_waiter;
   std::vector<uint32_t> scratch_positions;
+  bool ran_body = false;          // the stage is a body; its reply is in body_reply
   bool answered = false;          // the stage's replies are in the client's output
   bool transaction_open = false;  // the manager still uses tx_parts and the locks
   Batch* next_free = nullptr;

@@ -110,6 +110,7 @@ class Engine {
   void StageRan(Batch* batch);
   void Advance(Batch* batch);
   shard::Task<void> RunBody(Batch* batch);
+  shard::Task<void> NotePositions(Batch* batch);
   void FillTransaction(Batch& batch, tx::Kind kind);
   void MergeReplies(Batch& batch, base::Buffer& out);
   void MergeSpread(Batch& batch, const Call& call, size_t call_idx, base::Buffer& out);

@@ -41,7 +41,7 @@ void Engine::StartStage(Batch* batch) {
     batch->protocol = batch->client->session.protocol;
   }
   batch->now_ms = state_.shard->now_ms();
-  batch->answered = false;
+  batch->ran_body = batch->answered = false;
   if (NeedsBody(batch->calls[batch->stage_begin])) {
     tasks_.Spawn(RunBody(batch));
     return;
@@ -199,6 +199,10 @@ void Engine::FillTransaction(Batch& batch, tx::Kind kind) {
       share.run = [](tx::Part& due, shard::Shard& here) {
         here.local<ShardState>().engine->ExecutePart(*static_cast<Part*>(due.user));
       };
+    } else {
+      share.run = [](tx::Part& due, shard::Shard& here) {
+        static_cast<Part*>(due.user)->position = here.local<ShardState>().keyspace->sink().position();
+      };
     }
   }
   bool writes = std::any_of(
@@ -229,7 +233,11 @@ void Engine::StageRan(Batch* batch) {
   if (batch->client != nullptr) {
     base::Buffer& out = batch->client->out;
     size_t before = out.size();
-    MergeReplies(*batch, out);
+    if (batch->ran_body) {
+      out.Append(batch->body_reply.view());
+    } else {
+      MergeReplies(*batch, out);
+    }
     AdaptBatchLimit(*batch->client, out.size() - before, batch->stage_end - batch->stage_begin);
   }
   batch->answered = true;
@@ -283,12 +291,22 @@ shard::Task<void> Engine::RunBody(Batch* batch) {
     if (context.wrote) {
       co_await state_.tx->Commit(batch->transaction);
     } else {
+      if (gate_ != nullptr) co_await NotePositions(batch);
       co_await state_.tx->Abort(batch->transaction);
     }
   }
-  if (batch->client != nullptr) batch->client->out.Append(batch->body_reply.view());
-  batch->answered = true;
-  Advance(batch);
+  batch->ran_body = true;
+  StageRan(batch);
+}
+
+// What a body saw under its locks may not be durable yet either.
+shard::Task<void> Engine::NotePositions(Batch* batch) {
+  StateShards shards;
+  for (size_t i = 0; i < batch->part_count; ++i) {
+    Part& part = *batch->parts[i];
+    part.position =
+        co_await shards.On(part.shard, [](ShardState& state) { return state.keyspace->sink().position(); });
+  }
 }
 
 // ---- merge

@@ -56,6 +56,10 @@ size_t Keyspace::ExpireDue(size_t limit, const LockView* locks) {
 Database::Database(Keyspace& keyspace, DbIndex index)
     : keyspace_(keyspace), index_(index), table_(keyspace.slab_, {.seed = keyspace.options_.seed}) {}
 
+Database::~Database() {
+  ReleaseAllOutside();
+}
+
 bool Database::Expired(const Entry& entry) const {
   return entry.deadline() <= keyspace_.now_;
 }
@@ -269,14 +273,19 @@ size_t Database::Flush() {
   do {
     cursor = table_.TouchNext(cursor);
   } while (cursor != 0);
+  ReleaseAllOutside();
+  table_.Clear();
+  return erased;
+}
+
+void Database::ReleaseAllOutside() {
+  uint64_t cursor = 0;
   do {
     cursor = table_.Scan(cursor, [&](const Entry* entry) {
       keyspace_.outside_bytes_ -= types::OutsideBytes(*entry);
       types::ReleaseOutside(*entry);
     });
   } while (cursor != 0);
-  table_.Clear();
-  return erased;
 }
 
 void Database::RestoreString(const Key& key, std::string_view bytes, TimeMs deadline) {

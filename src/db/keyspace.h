@@ -43,6 +43,9 @@ inline uint64_t LockFingerprint(DbIndex db, uint64_t hash) {
 class Database {
  public:
   Database(Keyspace& keyspace, DbIndex index);
+  Database(const Database&) = delete;
+  Database& operator=(const Database&) = delete;
+  ~Database();
 
   DbIndex index() const { return index_; }
   size_t size() const { return table_.size(); }
@@ -89,6 +92,7 @@ class Database {
                        types::HeapString heap, TimeMs deadline);
   void ReportErase(const dash::Entry& entry, types::MutationReason reason);
   void Drop(dash::Table::Ref ref);
+  void ReleaseAllOutside();
 
   Keyspace& keyspace_;
   DbIndex index_;
@@ -151,13 +155,13 @@ class Keyspace {
   friend class Database;
 
   KeyspaceOptions options_;
+  uint64_t outside_bytes_ = 0;
   dash::Slab slab_;
   std::array<std::unique_ptr<Database>, kDatabaseCount> databases_;
   types::MutationSink sink_;
   EventSink events_;
   base::Random random_;
   TimeMs now_ = 0;
-  uint64_t outside_bytes_ = 0;
   bool active_expire_ = true;
   KeyspaceStats stats_;
 };
