@@ -49,7 +49,7 @@ class Mailbox {
     return written_ - consumed_seen_ <= mask_;
   }
   void Publish() { published_.store(written_, std::memory_order_release); }
-  void set_starved() { starved_.store(true, std::memory_order_relaxed); }
+  void set_starved() { starved_.store(true, std::memory_order_release); }
 
   // Consumer. How many messages may be run now.
   size_t Poll() { return static_cast<size_t>(published_.load(std::memory_order_acquire) - next_); }
@@ -58,7 +58,7 @@ class Mailbox {
   void Advance() { ++next_; }
   void FreeRun() { consumed_.store(next_, std::memory_order_release); }
   bool TakeStarved() {
-    return starved_.load(std::memory_order_relaxed) && starved_.exchange(false, std::memory_order_relaxed);
+    return starved_.load(std::memory_order_relaxed) && starved_.exchange(false, std::memory_order_acquire);
   }
 
  private:

@@ -273,6 +273,12 @@ bool Shard::ParkedHasRoom() {
   return false;
 }
 
+void Shard::MarkStarved() {
+  for (uint16_t to = 0; to < shard_count(); ++to) {
+    if (parked_[to].first != nullptr) set_.mailbox(id_, ShardId(to)).set_starved();
+  }
+}
+
 bool Shard::AnythingPending() {
   for (uint16_t from = 0; from < shard_count(); ++from) {
     if (set_.mailbox(ShardId(from), id_).Poll() != 0) return true;
@@ -291,6 +297,9 @@ void Shard::Idle() {
 
 void Shard::Sleep() {
   sleeping_.store(true, std::memory_order_relaxed);
+  // A consumer may have taken the mark we left for room that we used up since, while we were awake. So the
+  // mark is made again, after the flag: whoever takes it from here on sees that we sleep.
+  if (parked_count_ != 0) MarkStarved();
   // Our flag before a last look at their rings and posts; pairs with the fences in PublishAndWake and Post:
   // either we see what they brought, or they see that we sleep.
   std::atomic_thread_fence(std::memory_order_seq_cst);

@@ -168,6 +168,7 @@ class Shard {
   void WakeIfSleeping(ShardId target);
   void FixWallClock();
   void Account();
+  void MarkStarved();
   bool AnythingPending();
   bool ParkedHasRoom();
   void Sleep();
