@@ -37,8 +37,8 @@ void Connection::KeepRest(std::span<char> rest) {
   }
   size_t wanted = parser_.wanted_bytes();
   size_t have = input_.size() - input_begin_;
-  // A large bulk that is on its way: make room for all of it, but never for more than a few times what has come, so
-  // that announcing costs the client something.
+  // A large bulk that is on its way: make room for all of it, but never for more than a few times what has
+  // come, so that announcing costs the client something.
   size_t room = rest.size();
   if (wanted > have + room) room = std::min(wanted - have, 4 * (have + room));
   input_.Reserve(room);
@@ -177,7 +177,9 @@ void Connection::OnEnd() {
   MarkDirty();
 }
 
-void Connection::OnError(int) { Close(); }
+void Connection::OnError(int) {
+  Close();
+}
 
 void Connection::Close() {
   if (closing_) return;
@@ -190,6 +192,8 @@ void Connection::Close() {
   state_.shard->io().Close(stream_);
 }
 
-void Connection::OnClosed() { listener_.Remove(*this); }
+void Connection::OnClosed() {
+  listener_.Remove(*this);
+}
 
 }  // namespace moonshard::net

@@ -1,14 +1,16 @@
 #pragma once
 // Connection: one client's socket on its home shard. Bytes in -> the engine's batches -> bytes out.
 //
-//   input    parsed in place in the receive buffer; what is left of it (an unfinished command, or everything while a
+//   input    parsed in place in the receive buffer; what is left of it (an unfinished command, or everything
+//   while a
 //            batch is away) is kept in `input_`
-//   output   replies gather in Client::out during a turn; the listener flushes every dirty connection once at the
+//   output   replies gather in Client::out during a turn; the listener flushes every dirty connection once at
+//   the
 //            turn's end, and while one send is in flight the next replies gather behind it
 //
-// Backpressure: while more than kOutputSoftMax bytes wait to be sent no further command of this client runs, and
-// while its unparsed input exceeds kInputSoftMax it is not read either. So a client that does not read its replies
-// holds up only itself, with bounded memory.
+// Backpressure: while more than kOutputSoftMax bytes wait to be sent no further command of this client runs,
+// and while its unparsed input exceeds kInputSoftMax it is not read either. So a client that does not read
+// its replies holds up only itself, with bounded memory.
 //
 // Owned by one shard. Destroyed by the listener after OnClosed.
 
@@ -49,14 +51,14 @@ class Connection final : public shard::StreamHandler, public command::Client {
   // command::Client
   void OnBatchAnswered() override;
 
-  Connection* previous = nullptr;    // the listener's list of all connections
+  Connection* previous = nullptr;  // the listener's list of all connections
   Connection* next = nullptr;
   Connection* next_dirty = nullptr;  // the listener's list of connections to flush
 
  private:
   friend class Listener;
-  // Runs commands from the front of `data` until it is used up or something has to be waited for; returns the number
-  // of bytes that are done with.
+  // Runs commands from the front of `data` until it is used up or something has to be waited for; returns the
+  // number of bytes that are done with.
   size_t RunCommands(std::span<char> data);
   void RunInput();
   void KeepRest(std::span<char> rest);
@@ -70,9 +72,9 @@ class Connection final : public shard::StreamHandler, public command::Client {
   command::ShardState& state_;
   shard::StreamId stream_;
   resp::CommandParser parser_;
-  base::Buffer input_;         // unparsed bytes from input_begin_ on
+  base::Buffer input_;  // unparsed bytes from input_begin_ on
   size_t input_begin_ = 0;
-  base::Buffer sending_;       // in flight
+  base::Buffer sending_;  // in flight
   command::Batch* away_ = nullptr;
   std::string pending_error_;  // protocol error behind the commands of the batch that is away
   bool parser_trusts_ = true;  // the parser has the limits of an authenticated client
@@ -81,9 +83,9 @@ class Connection final : public shard::StreamHandler, public command::Client {
   bool dirty_ = false;
   bool send_in_flight_ = false;
   bool reading_paused_ = false;
-  bool ended_ = false;         // the peer sends no more
-  bool closing_ = false;       // Close was called
-  bool broken_ = false;        // protocol error: nothing more is parsed
+  bool ended_ = false;    // the peer sends no more
+  bool closing_ = false;  // Close was called
+  bool broken_ = false;   // protocol error: nothing more is parsed
 };
 
 }  // namespace moonshard::net

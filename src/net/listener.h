@@ -1,6 +1,6 @@
 #pragma once
-// Listener: one shard's connections. Shard 0 accepts; each new connection goes to the shard that has the fewest, by
-// message. At a turn's end every connection with something to send is flushed once.
+// Listener: one shard's connections. Shard 0 accepts; each new connection goes to the shard that has the
+// fewest, by message. At a turn's end every connection with something to send is flushed once.
 //
 // Owned by one shard; the counts in ConnectionBalance are shared.
 
@@ -16,7 +16,8 @@
 
 namespace moonshard::net {
 
-// How many connections each shard has, assigned ones included. Written by the accepting shard and by the owners.
+// How many connections each shard has, assigned ones included. Written by the accepting shard and by the
+// owners.
 struct ConnectionBalance {
   explicit ConnectionBalance(size_t shard_count) : open(shard_count) {}
   std::vector<std::atomic<uint32_t>> open;
@@ -50,6 +51,16 @@ class Listener final : public shard::AcceptHandler {
   }
 
  private:
+  // Carries an accepted socket to its shard and comes back empty. Owned here, so that a stop in between loses
+  // nothing; as many exist as were ever under way at once.
+  struct Placement {
+    shard::Outgoing message;
+    shard::AcceptedSocket socket;
+    Placement* next_free = nullptr;
+  };
+
+  void Place(shard::AcceptedSocket socket, ShardId target);
+  void PlacementBack(Placement& placement);
   Connection& Add(shard::AcceptedSocket socket);
   void Adopt(shard::AcceptedSocket socket);
   // Over maxclients: says so and closes.
@@ -58,6 +69,8 @@ class Listener final : public shard::AcceptHandler {
   command::ShardState& state_;
   ConnectionBalance& balance_;
   std::vector<shard::ListenerId> listeners_;
+  std::vector<std::unique_ptr<Placement>> placements_;
+  Placement* free_placement_ = nullptr;
   Connection* first_ = nullptr;
   Connection* dirty_ = nullptr;
 };
