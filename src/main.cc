@@ -46,8 +46,8 @@ void RaiseDescriptorLimit(moonshard::server::Settings& settings) {
   if (setrlimit(RLIMIT_NOFILE, &raised) == 0) return;
   raised = {limit.rlim_max, limit.rlim_max};
   if (setrlimit(RLIMIT_NOFILE, &raised) == 0 && limit.rlim_max >= wanted) return;
-  settings.maxclients = static_cast<uint32_t>(limit.rlim_max > 2 * kOwnDescriptors ? limit.rlim_max - kOwnDescriptors
-                                                                                   : kOwnDescriptors);
+  settings.maxclients = static_cast<uint32_t>(
+      limit.rlim_max > 2 * kOwnDescriptors ? limit.rlim_max - kOwnDescriptors : kOwnDescriptors);
   moonshard::base::LogWarning("the limit of open files is {}: maxclients is lowered to {}", limit.rlim_max,
                               settings.maxclients);
 }
@@ -89,8 +89,8 @@ int Main(std::span<char*> arguments) {
     base::LogError("{}", status.text());
     return Fail(status);
   }
-  base::LogInfo("moonshard {}, {} shard{}, io {}, no persistence", command::kMoonshardVersion, settings.shards,
-                settings.shards == 1 ? "" : "s", server.facts().io_backend);
+  base::LogInfo("moonshard {}, {} shard{}, io {}, no persistence", command::kMoonshardVersion,
+                settings.shards, settings.shards == 1 ? "" : "s", server.facts().io_backend);
   base::LogInfo("PID: {}", getpid());
   if (server.port() != 0) base::LogInfo("listening on {}, port {}", settings.bind[0], server.port());
   if (!settings.unixsocket.empty()) base::LogInfo("listening on {}", settings.unixsocket);
@@ -104,4 +104,6 @@ int Main(std::span<char*> arguments) {
 }  // namespace
 }  // namespace moonshard
 
-int main(int argc, char** argv) { return moonshard::Main({argv, static_cast<size_t>(argc)}); }
+int main(int argc, char** argv) {
+  return moonshard::Main({argv, static_cast<size_t>(argc)});
+}

@@ -19,8 +19,8 @@ using command::Outcome;
 enum class TimeUnit : uint8_t { kSeconds, kMilliseconds };
 enum class TimeBase : uint8_t { kRelative, kAbsolute };
 
-// The deadline in ms since the epoch that `amount` names, or nothing if it does not fit (Redis' rule for "invalid
-// expire time": the product or the sum overflows).
+// The deadline in ms since the epoch that `amount` names, or nothing if it does not fit (Redis' rule for
+// "invalid expire time": the product or the sum overflows).
 inline std::optional<TimeMs> DeadlineOf(int64_t amount, TimeUnit unit, TimeBase time_base, TimeMs now) {
   int64_t ms = amount;
   if (unit == TimeUnit::kSeconds && __builtin_mul_overflow(amount, int64_t{1000}, &ms)) return std::nullopt;

@@ -1,12 +1,13 @@
 // COMMAND: the server's own account of its rows.
 
+#include "commands/command_commands.h"
+
 #include <bit>
 #include <string>
 
 #include "command/server_control.h"
 #include "command/shard_state.h"
 #include "commands/args.h"
-#include "commands/command_commands.h"
 
 namespace moonshard::commands {
 
@@ -68,11 +69,16 @@ constexpr FlagName kCategoryNames[] = {
 };
 
 constexpr FlagName kKeyFlagNames[] = {
-    {command::kKeyRo, "RO"},         {command::kKeyRw, "RW"},
-    {command::kKeyOw, "OW"},         {command::kKeyRm, "RM"},
-    {command::kKeyAccess, "access"}, {command::kKeyUpdate, "update"},
-    {command::kKeyInsert, "insert"}, {command::kKeyDelete, "delete"},
-    {command::kKeyNotKey, "not_key"}, {command::kKeyIncomplete, "incomplete"},
+    {command::kKeyRo, "RO"},
+    {command::kKeyRw, "RW"},
+    {command::kKeyOw, "OW"},
+    {command::kKeyRm, "RM"},
+    {command::kKeyAccess, "access"},
+    {command::kKeyUpdate, "update"},
+    {command::kKeyInsert, "insert"},
+    {command::kKeyDelete, "delete"},
+    {command::kKeyNotKey, "not_key"},
+    {command::kKeyIncomplete, "incomplete"},
     {command::kKeyVariable, "variable_flags"},
 };
 
@@ -177,39 +183,66 @@ void ReplyInfo(resp::Reply& reply, const Command& command) {
 std::string_view GroupName(command::Group group) {
   using command::Group;
   switch (group) {
-    case Group::kGeneric: return "generic";
-    case Group::kString: return "string";
-    case Group::kList: return "list";
-    case Group::kSet: return "set";
-    case Group::kSortedSet: return "sorted-set";
-    case Group::kHash: return "hash";
-    case Group::kPubsub: return "pubsub";
-    case Group::kTransactions: return "transactions";
-    case Group::kConnection: return "connection";
-    case Group::kServer: return "server";
-    case Group::kScripting: return "scripting";
-    case Group::kHyperloglog: return "hyperloglog";
-    case Group::kCluster: return "cluster";
-    case Group::kSentinel: return "sentinel";
-    case Group::kGeo: return "geo";
-    case Group::kStream: return "stream";
-    case Group::kBitmap: return "bitmap";
-    case Group::kModule: return "module";
+    case Group::kGeneric:
+      return "generic";
+    case Group::kString:
+      return "string";
+    case Group::kList:
+      return "list";
+    case Group::kSet:
+      return "set";
+    case Group::kSortedSet:
+      return "sorted-set";
+    case Group::kHash:
+      return "hash";
+    case Group::kPubsub:
+      return "pubsub";
+    case Group::kTransactions:
+      return "transactions";
+    case Group::kConnection:
+      return "connection";
+    case Group::kServer:
+      return "server";
+    case Group::kScripting:
+      return "scripting";
+    case Group::kHyperloglog:
+      return "hyperloglog";
+    case Group::kCluster:
+      return "cluster";
+    case Group::kSentinel:
+      return "sentinel";
+    case Group::kGeo:
+      return "geo";
+    case Group::kStream:
+      return "stream";
+    case Group::kBitmap:
+      return "bitmap";
+    case Group::kModule:
+      return "module";
   }
   return "generic";
 }
 
 std::string_view ArgTypeName(ArgType type) {
   switch (type) {
-    case ArgType::kString: return "string";
-    case ArgType::kInteger: return "integer";
-    case ArgType::kDouble: return "double";
-    case ArgType::kKey: return "key";
-    case ArgType::kPattern: return "pattern";
-    case ArgType::kUnixTime: return "unix-time";
-    case ArgType::kPureToken: return "pure-token";
-    case ArgType::kOneOf: return "oneof";
-    case ArgType::kBlock: return "block";
+    case ArgType::kString:
+      return "string";
+    case ArgType::kInteger:
+      return "integer";
+    case ArgType::kDouble:
+      return "double";
+    case ArgType::kKey:
+      return "key";
+    case ArgType::kPattern:
+      return "pattern";
+    case ArgType::kUnixTime:
+      return "unix-time";
+    case ArgType::kPureToken:
+      return "pure-token";
+    case ArgType::kOneOf:
+      return "oneof";
+    case ArgType::kBlock:
+      return "block";
   }
   return "string";
 }
@@ -218,7 +251,8 @@ void ReplyArguments(resp::Reply& reply, std::span<const ArgSpec> arguments);
 
 void ReplyArgument(resp::Reply& reply, const ArgSpec& argument) {
   size_t fields = 2 + size_t{argument.key_spec >= 0} + size_t{!argument.token.empty()} +
-                  size_t{!argument.since.empty()} + size_t{argument.flags != 0} + size_t{!argument.arguments.empty()};
+                  size_t{!argument.since.empty()} + size_t{argument.flags != 0} +
+                  size_t{!argument.arguments.empty()};
   reply.Map(fields);
   reply.Bulk("name");
   reply.Bulk(argument.name);
@@ -282,7 +316,9 @@ const Command* FindByFullName(const command::Registry& registry, std::string_vie
   return command::Registry::FindSubcommand(*found, name.substr(bar + 1));
 }
 
-const command::Registry& RegistryOf(Context& context) { return context.shard.server->registry(); }
+const command::Registry& RegistryOf(Context& context) {
+  return context.shard.server->registry();
+}
 
 }  // namespace
 

@@ -18,10 +18,10 @@ using command::CommandRow;
 
 inline constexpr base::StaticError kWrongPass{base::Code::kWrongPass,
                                               "invalid username-password pair or user is disabled."};
-inline constexpr base::StaticError kNoPassword{
-    base::Code::kErr,
-    "AUTH <password> called without any password configured for the default user. Are you sure your configuration is "
-    "correct?"};
+inline constexpr base::StaticError kNoPassword{base::Code::kErr,
+                                               "AUTH <password> called without any password configured for "
+                                               "the default user. Are you sure your configuration is "
+                                               "correct?"};
 inline constexpr base::StaticError kBadName{
     base::Code::kErr, "Client names cannot contain spaces, newlines or special characters."};
 inline constexpr base::StaticError kNoProto{base::Code::kNoProto, "unsupported protocol version"};
@@ -29,7 +29,8 @@ inline constexpr base::StaticError kProtoNotInteger{base::Code::kErr,
                                                     "Protocol version is not an integer or out of range"};
 inline constexpr base::StaticError kHelloNoAuth{
     base::Code::kNoAuth,
-    "HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option "
+    "HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> "
+    "<pass> option "
     "can be used to authenticate the client and select the RESP protocol version at the same time"};
 inline constexpr base::StaticError kDbRange{base::Code::kErr, "DB index is out of range"};
 
@@ -210,16 +211,20 @@ constexpr ArgSpec kSelectArguments[] = {{.name = "index", .type = ArgType::kInte
 constexpr ArgSpec kAuthArguments[] = {{.name = "username", .flags = command::kOptional, .since = "6.0.0"},
                                       {.name = "password"}};
 constexpr ArgSpec kHelloAuth[] = {{.name = "username"}, {.name = "password"}};
-constexpr ArgSpec kHelloOptions[] = {
-    {.name = "protover", .type = ArgType::kInteger},
-    {.name = "auth", .type = ArgType::kBlock, .token = "AUTH", .flags = command::kOptional, .arguments = kHelloAuth},
-    {.name = "clientname", .token = "SETNAME", .flags = command::kOptional}};
+constexpr ArgSpec kHelloOptions[] = {{.name = "protover", .type = ArgType::kInteger},
+                                     {.name = "auth",
+                                      .type = ArgType::kBlock,
+                                      .token = "AUTH",
+                                      .flags = command::kOptional,
+                                      .arguments = kHelloAuth},
+                                     {.name = "clientname", .token = "SETNAME", .flags = command::kOptional}};
 constexpr ArgSpec kHelloArguments[] = {
     {.name = "arguments", .type = ArgType::kBlock, .flags = command::kOptional, .arguments = kHelloOptions}};
 constexpr ArgSpec kNameArguments[] = {{.name = "connection-name"}};
 constexpr ArgSpec kSetinfoChoices[] = {{.name = "libname", .token = "LIB-NAME"},
                                        {.name = "libver", .token = "LIB-VER"}};
-constexpr ArgSpec kSetinfoArguments[] = {{.name = "attr", .type = ArgType::kOneOf, .arguments = kSetinfoChoices}};
+constexpr ArgSpec kSetinfoArguments[] = {
+    {.name = "attr", .type = ArgType::kOneOf, .arguments = kSetinfoChoices}};
 
 constexpr CommandRow kClientRows[] = {
     {.name = "getname",
@@ -337,6 +342,8 @@ static_assert(command::RowsAreSane(kRows));
 
 }  // namespace
 
-std::span<const CommandRow> ConnectionCommands() { return kRows; }
+std::span<const CommandRow> ConnectionCommands() {
+  return kRows;
+}
 
 }  // namespace moonshard::commands

@@ -23,13 +23,20 @@ using command::ShardState;
 
 std::string_view TypeName(dash::Type type) {
   switch (type) {
-    case dash::Type::kString: return "string";
-    case dash::Type::kList: return "list";
-    case dash::Type::kSet: return "set";
-    case dash::Type::kZset: return "zset";
-    case dash::Type::kHash: return "hash";
-    case dash::Type::kStream: return "stream";
-    default: return "unknown";
+    case dash::Type::kString:
+      return "string";
+    case dash::Type::kList:
+      return "list";
+    case dash::Type::kSet:
+      return "set";
+    case dash::Type::kZset:
+      return "zset";
+    case dash::Type::kHash:
+      return "hash";
+    case dash::Type::kStream:
+      return "stream";
+    default:
+      return "unknown";
   }
 }
 
@@ -39,7 +46,8 @@ Outcome Del(Context& context) {
 }
 
 Outcome Exists(Context& context) {
-  for (size_t i = 0; i < context.keys.size(); ++i) context.fan.Add(context.db->Find(context.key(i)) != nullptr);
+  for (size_t i = 0; i < context.keys.size(); ++i)
+    context.fan.Add(context.db->Find(context.key(i)) != nullptr);
   return Outcome::kDone;
 }
 
@@ -120,8 +128,12 @@ Outcome ExpireIn(Context& context, TimeUnit unit) {
   return Outcome::kDone;
 }
 
-Outcome Expire(Context& context) { return ExpireIn(context, TimeUnit::kSeconds); }
-Outcome Pexpire(Context& context) { return ExpireIn(context, TimeUnit::kMilliseconds); }
+Outcome Expire(Context& context) {
+  return ExpireIn(context, TimeUnit::kSeconds);
+}
+Outcome Pexpire(Context& context) {
+  return ExpireIn(context, TimeUnit::kMilliseconds);
+}
 
 Outcome TimeLeft(Context& context, TimeUnit unit) {
   const dash::Entry* entry = context.db->Find(context.key());
@@ -136,8 +148,12 @@ Outcome TimeLeft(Context& context, TimeUnit unit) {
   return Outcome::kDone;
 }
 
-Outcome Ttl(Context& context) { return TimeLeft(context, TimeUnit::kSeconds); }
-Outcome Pttl(Context& context) { return TimeLeft(context, TimeUnit::kMilliseconds); }
+Outcome Ttl(Context& context) {
+  return TimeLeft(context, TimeUnit::kSeconds);
+}
+Outcome Pttl(Context& context) {
+  return TimeLeft(context, TimeUnit::kMilliseconds);
+}
 
 // ---- RENAME
 
@@ -306,9 +322,8 @@ constexpr KeySpec kReadKeys[] = {{.flags = command::kKeyRo, .last = -1}};
 constexpr KeySpec kTimeKey[] = {{.flags = command::kKeyRo | command::kKeyAccess}};
 constexpr KeySpec kUpdateKey[] = {{.flags = command::kKeyRw | command::kKeyUpdate}};
 constexpr KeySpec kDeleteKeys[] = {{.flags = command::kKeyRm | command::kKeyDelete, .last = -1}};
-constexpr KeySpec kRenameKeys[] = {
-    {.flags = command::kKeyRw | command::kKeyAccess | command::kKeyDelete},
-    {.flags = command::kKeyOw | command::kKeyUpdate, .begin_index = 2}};
+constexpr KeySpec kRenameKeys[] = {{.flags = command::kKeyRw | command::kKeyAccess | command::kKeyDelete},
+                                   {.flags = command::kKeyOw | command::kKeyUpdate, .begin_index = 2}};
 
 constexpr ArgSpec kKeyArgument[] = {{.name = "key", .type = ArgType::kKey, .key_spec = 0}};
 constexpr ArgSpec kKeysArgument[] = {
@@ -503,6 +518,8 @@ static_assert(command::RowsAreSane(kRows));
 
 }  // namespace
 
-std::span<const CommandRow> GenericCommands() { return kRows; }
+std::span<const CommandRow> GenericCommands() {
+  return kRows;
+}
 
 }  // namespace moonshard::commands

@@ -1,5 +1,6 @@
 #include "commands/info.h"
 
+#include <fmt/format.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -8,8 +9,6 @@
 #include <iterator>
 #include <string>
 #include <vector>
-
-#include <fmt/format.h>
 
 #include "command/server_control.h"
 #include "command/shard_state.h"
@@ -183,7 +182,8 @@ class InfoWriter {
     page_.Field("total_commands_processed", Sum([](const ShardFigures& s) { return s.stats.commands; }));
     page_.Field("total_net_input_bytes", Sum([](const ShardFigures& s) { return s.stats.bytes_in; }));
     page_.Field("total_net_output_bytes", Sum([](const ShardFigures& s) { return s.stats.bytes_out; }));
-    page_.Field("rejected_connections", Sum([](const ShardFigures& s) { return s.stats.connections_rejected; }));
+    page_.Field("rejected_connections",
+                Sum([](const ShardFigures& s) { return s.stats.connections_rejected; }));
     page_.Field("expired_keys", Sum([](const ShardFigures& s) { return s.expired; }));
     page_.Field("evicted_keys", Sum([](const ShardFigures& s) { return s.evicted; }));
     page_.Field("keyspace_hits", Sum([](const ShardFigures& s) { return s.hits; }));
@@ -213,14 +213,15 @@ class InfoWriter {
   void Shards() {
     for (size_t i = 0; i < shards_.size(); ++i) {
       const ShardFigures& shard = shards_[i];
-      page_.Field(fmt::format("shard{}", i),
-                  fmt::format("keys={},clients={},commands={},batches_local={},batches_hopped={},hops={},turns={},"
-                              "busy_us={},sleeps={},wakeups_sent={},ring_full={},stalls={},longest_turn_us={}",
-                              shard.dbs[0].keys, shard.stats.connections_open, shard.stats.commands,
-                              shard.stats.batches_local, shard.stats.batches_hopped, shard.loop.hops,
-                              shard.loop.work_turns, shard.loop.busy_ns / 1000, shard.loop.sleeps,
-                              shard.loop.wakeups_sent, shard.loop.ring_full_parks, shard.loop.stalls,
-                              shard.loop.longest_turn_ns / 1000));
+      page_.Field(
+          fmt::format("shard{}", i),
+          fmt::format("keys={},clients={},commands={},batches_local={},batches_hopped={},hops={},turns={},"
+                      "busy_us={},sleeps={},wakeups_sent={},ring_full={},stalls={},longest_turn_us={}",
+                      shard.dbs[0].keys, shard.stats.connections_open, shard.stats.commands,
+                      shard.stats.batches_local, shard.stats.batches_hopped, shard.loop.hops,
+                      shard.loop.work_turns, shard.loop.busy_ns / 1000, shard.loop.sleeps,
+                      shard.loop.wakeups_sent, shard.loop.ring_full_parks, shard.loop.stalls,
+                      shard.loop.longest_turn_ns / 1000));
     }
   }
   void Keyspace() {

@@ -42,7 +42,8 @@ Outcome ConfigSet(Context& context) {
     return Outcome::kDone;
   }
   std::vector<std::pair<std::string, std::string>> settings;
-  for (size_t i = 2; i < context.args.size(); i += 2) settings.emplace_back(context.arg(i), context.arg(i + 1));
+  for (size_t i = 2; i < context.args.size(); i += 2)
+    settings.emplace_back(context.arg(i), context.arg(i + 1));
   base::Status status = context.shard.server->SetConfig(settings);
   if (!status.ok()) return context.Fail(status);
   context.reply.Ok();
@@ -92,11 +93,25 @@ constexpr ArgSpec kSettingsArguments[] = {
     {.name = "data", .type = ArgType::kBlock, .flags = command::kMultiple, .arguments = kSettingArguments}};
 constexpr ArgSpec kSaveSelector[] = {{.name = "nosave", .type = ArgType::kPureToken, .token = "NOSAVE"},
                                      {.name = "save", .type = ArgType::kPureToken, .token = "SAVE"}};
-constexpr ArgSpec kShutdownArguments[] = {
-    {.name = "save-selector", .type = ArgType::kOneOf, .flags = command::kOptional, .arguments = kSaveSelector},
-    {.name = "now", .type = ArgType::kPureToken, .token = "NOW", .flags = command::kOptional, .since = "7.0.0"},
-    {.name = "force", .type = ArgType::kPureToken, .token = "FORCE", .flags = command::kOptional, .since = "7.0.0"},
-    {.name = "abort", .type = ArgType::kPureToken, .token = "ABORT", .flags = command::kOptional, .since = "7.0.0"}};
+constexpr ArgSpec kShutdownArguments[] = {{.name = "save-selector",
+                                           .type = ArgType::kOneOf,
+                                           .flags = command::kOptional,
+                                           .arguments = kSaveSelector},
+                                          {.name = "now",
+                                           .type = ArgType::kPureToken,
+                                           .token = "NOW",
+                                           .flags = command::kOptional,
+                                           .since = "7.0.0"},
+                                          {.name = "force",
+                                           .type = ArgType::kPureToken,
+                                           .token = "FORCE",
+                                           .flags = command::kOptional,
+                                           .since = "7.0.0"},
+                                          {.name = "abort",
+                                           .type = ArgType::kPureToken,
+                                           .token = "ABORT",
+                                           .flags = command::kOptional,
+                                           .since = "7.0.0"}};
 
 constexpr CommandRow kCommandRows[] = {
     {.name = "count",
@@ -219,6 +234,8 @@ static_assert(command::RowsAreSane(kRows));
 
 }  // namespace
 
-std::span<const CommandRow> ServerCommands() { return kRows; }
+std::span<const CommandRow> ServerCommands() {
+  return kRows;
+}
 
 }  // namespace moonshard::commands

@@ -84,7 +84,8 @@ ParseResult ParseSetOptions(const Context& context, TimeMs now, SetOptions& opti
       for (const TimeOption& candidate : kTimeOptions) {
         if (EqualsIgnoreCase(word, candidate.token)) found = &candidate;
       }
-      if (found == nullptr || options.keep_deadline || time_option != nullptr || i + 1 >= context.args.size()) {
+      if (found == nullptr || options.keep_deadline || time_option != nullptr ||
+          i + 1 >= context.args.size()) {
         return ParseResult::kSyntax;
       }
       time_option = found;
@@ -99,10 +100,14 @@ ParseResult ParseSetOptions(const Context& context, TimeMs now, SetOptions& opti
 Outcome SetWithOptions(Context& context) {
   SetOptions options;
   switch (ParseSetOptions(context, context.shard.keyspace->now(), options)) {
-    case ParseResult::kOk: break;
-    case ParseResult::kSyntax: return context.Fail(db::kSyntax);
-    case ParseResult::kNotInteger: return context.Fail(db::kNotAnInteger);
-    case ParseResult::kExpireTime: return FailExpireTime(context);
+    case ParseResult::kOk:
+      break;
+    case ParseResult::kSyntax:
+      return context.Fail(db::kSyntax);
+    case ParseResult::kNotInteger:
+      return context.Fail(db::kNotAnInteger);
+    case ParseResult::kExpireTime:
+      return FailExpireTime(context);
   }
   db::Key key = context.key();
   dash::Table::Ref ref = context.db->FindForWrite(key);
@@ -132,7 +137,8 @@ Outcome SetWithOptions(Context& context) {
 Outcome Set(Context& context) {
   if (context.args.size() > 3) return SetWithOptions(context);
   base::Status status = context.db->SetString(context.key(), context.arg(2), kNoDeadline);
-  if (!status.ok()) [[unlikely]] return context.Fail(status);
+  if (!status.ok()) [[unlikely]]
+    return context.Fail(status);
   context.reply.Ok();
   return Outcome::kDone;
 }
@@ -155,7 +161,8 @@ Outcome Mset(Context& context) {
     return Outcome::kDone;
   }
   for (size_t i = 0; i < context.keys.size(); ++i) {
-    base::Status status = context.db->SetString(context.key(i), context.arg(context.keys[i].arg + 1u), kNoDeadline);
+    base::Status status =
+        context.db->SetString(context.key(i), context.arg(context.keys[i].arg + 1u), kNoDeadline);
     if (!status.ok()) context.fan.Fail(std::move(status));
   }
   return Outcome::kDone;
@@ -175,7 +182,8 @@ constexpr KeySpec kUpdateKey[] = {{.flags = command::kKeyRw | command::kKeyAcces
 constexpr KeySpec kSetKey[] = {
     {.flags = command::kKeyRw | command::kKeyAccess | command::kKeyUpdate | command::kKeyVariable}};
 constexpr KeySpec kReadKeys[] = {{.flags = command::kKeyRo | command::kKeyAccess, .last = -1}};
-constexpr KeySpec kOverwritePairs[] = {{.flags = command::kKeyOw | command::kKeyUpdate, .last = -1, .step = 2}};
+constexpr KeySpec kOverwritePairs[] = {
+    {.flags = command::kKeyOw | command::kKeyUpdate, .last = -1, .step = 2}};
 
 constexpr ArgSpec kKeyArgument[] = {{.name = "key", .type = ArgType::kKey, .key_spec = 0}};
 constexpr ArgSpec kKeysArgument[] = {
@@ -188,17 +196,24 @@ constexpr ArgSpec kSetExpiration[] = {
     {.name = "unix-time-seconds", .type = ArgType::kUnixTime, .token = "EXAT", .since = "6.2.0"},
     {.name = "unix-time-milliseconds", .type = ArgType::kUnixTime, .token = "PXAT", .since = "6.2.0"},
     {.name = "keepttl", .type = ArgType::kPureToken, .token = "KEEPTTL", .since = "6.0.0"}};
-constexpr ArgSpec kSetArguments[] = {
-    {.name = "key", .type = ArgType::kKey, .key_spec = 0},
-    {.name = "value"},
-    {.name = "condition",
-     .type = ArgType::kOneOf,
-     .flags = command::kOptional,
-     .arguments = kSetCondition,
-     .since = "2.6.12"},
-    {.name = "get", .type = ArgType::kPureToken, .token = "GET", .flags = command::kOptional, .since = "6.2.0"},
-    {.name = "expiration", .type = ArgType::kOneOf, .flags = command::kOptional, .arguments = kSetExpiration}};
-constexpr ArgSpec kPairArguments[] = {{.name = "key", .type = ArgType::kKey, .key_spec = 0}, {.name = "value"}};
+constexpr ArgSpec kSetArguments[] = {{.name = "key", .type = ArgType::kKey, .key_spec = 0},
+                                     {.name = "value"},
+                                     {.name = "condition",
+                                      .type = ArgType::kOneOf,
+                                      .flags = command::kOptional,
+                                      .arguments = kSetCondition,
+                                      .since = "2.6.12"},
+                                     {.name = "get",
+                                      .type = ArgType::kPureToken,
+                                      .token = "GET",
+                                      .flags = command::kOptional,
+                                      .since = "6.2.0"},
+                                     {.name = "expiration",
+                                      .type = ArgType::kOneOf,
+                                      .flags = command::kOptional,
+                                      .arguments = kSetExpiration}};
+constexpr ArgSpec kPairArguments[] = {{.name = "key", .type = ArgType::kKey, .key_spec = 0},
+                                      {.name = "value"}};
 constexpr ArgSpec kMsetArguments[] = {
     {.name = "key_value", .type = ArgType::kBlock, .flags = command::kMultiple, .arguments = kPairArguments}};
 constexpr std::string_view kMgetTips[] = {"request_policy:multi_shard"};
@@ -269,6 +284,8 @@ static_assert(command::RowsAreSane(kRows));
 
 }  // namespace
 
-std::span<const CommandRow> StringCommands() { return kRows; }
+std::span<const CommandRow> StringCommands() {
+  return kRows;
+}
 
 }  // namespace moonshard::commands

@@ -34,7 +34,7 @@ void Table::SetEpoch(uint64_t epoch, ChangeHook hook, void* owner) {
 }
 
 void Table::RunHook(Segment& segment) {
-  if (hook_ != nullptr) hook_(hook_owner_, segment);
+  hook_(hook_owner_, segment);
   segment.epoch = epoch_;
 }
 
@@ -485,6 +485,7 @@ void Table::DeferDue(Ref ref, TimeMs until) {
 void Table::CheckInvariants() const {
   size_t entries = 0, segments = 0, deadlines = 0, bytes = 0, filed = 0;
   uint64_t position = 0;
+  bool due_segment_found = due_mask_ == 0;
   MS_CHECK((size_ == 0) == (segment_count_ == 0));
   while (segment_count_ != 0) {
     const Directory::Slot slot = directory_.Lookup(position);
@@ -500,6 +501,7 @@ void Table::CheckInvariants() const {
       MS_CHECK(at == segment || at->count > 0);
       MS_CHECK(static_cast<uint32_t>(std::popcount(Occupied(*at))) == at->count);
       MS_CHECK((at->earliest != kNoDeadline) == (at->wheel_bucket != kNotInWheel));
+      due_segment_found |= at == due_segment_;
       filed += at->wheel_bucket != kNotInWheel ? 1 : 0;
       for (uint32_t i = 0; i < kSegmentSlots; ++i) {
         if (at->tags[i] == 0) continue;
@@ -521,7 +523,7 @@ void Table::CheckInvariants() const {
   }
   MS_CHECK(entries == size_ && segments == segment_count_ && deadlines == deadline_count_ &&
            bytes == entry_bytes_);
-  MS_CHECK(filed == wheel_.size());
+  MS_CHECK(filed == wheel_.size() && due_segment_found);
   wheel_.CheckInvariants();
 }
 

@@ -85,7 +85,9 @@ TEST(Table, LongKeysAndAllValueSizes) {
       EXPECT_EQ(table.entry(ref)->deadline(), deadline);
       EXPECT_EQ(Get(table, key), ref);
       EXPECT_FALSE(Get(table, key + "k"));
-      if (bytes > 0) EXPECT_FALSE(Get(table, std::string(bytes - 1, 'k') + "j"));
+      if (bytes > 0) {
+        EXPECT_FALSE(Get(table, std::string(bytes - 1, 'k') + "j"));
+      }
       table.CheckInvariants();
       table.Erase(ref);
     }
@@ -252,6 +254,42 @@ TEST(Table, NextDueRepeatsUntilErasedAndHonoursDeferral) {
   table.Erase(table.NextDue(1000));
   EXPECT_EQ(table.size(), 0u);
   EXPECT_EQ(table.deadline_count(), 0u);
+}
+
+// The segment that fired is split, or merged away, while its due entries are being delivered.
+TEST(Table, NextDueSurvivesSplitsAndMerges) {
+  for (uint64_t seed = 0; seed < 50; ++seed) {
+    Slab slab;
+    Table table(slab, {.seed = seed});
+    base::Random random(seed);
+    std::unordered_set<std::string> due;
+    for (int i = 0; i < 64; ++i) {
+      ASSERT_TRUE(Put(table, Key(i), 100));
+      due.insert(Key(i));
+    }
+    int added = 64;
+    for (uint64_t n = random.Below(400); n > 0; --n) ASSERT_TRUE(Put(table, Key(added++)));
+    while (!due.empty()) {
+      const Table::Ref ref = table.NextDue(100);
+      ASSERT_TRUE(ref) << seed;
+      const std::string key(table.entry(ref)->key());
+      ASSERT_EQ(due.erase(key), 1u);
+      if (random.OneIn(2)) {
+        for (uint64_t n = random.Below(300); n > 0; --n) ASSERT_TRUE(Put(table, Key(added++)));
+      } else {
+        for (uint64_t n = random.Below(300); n > 0 && added > 64; --n) table.Erase(Get(table, Key(--added)));
+        for (uint64_t n = random.Below(30); n > 0 && !due.empty(); --n) {
+          table.Erase(Get(table, *due.begin()));
+          due.erase(due.begin());
+        }
+      }
+      table.CheckInvariants();
+      table.Erase(Get(table, key));
+      table.CheckInvariants();
+    }
+    EXPECT_FALSE(table.NextDue(100));
+    EXPECT_EQ(table.deadline_count(), 0u);
+  }
 }
 
 TEST(Table, AMillionDueInOneMillisecondNeverStall) {

@@ -118,7 +118,11 @@ base::Status Database::Store(const Key& key, Table::Ref ref, std::string_view by
 base::Status Database::Replace(Table::Ref ref, const types::StringShape& shape, std::string_view bytes,
                                types::HeapString heap, TimeMs deadline) {
   Entry* entry = table_.entry(ref);
-  if (!HasRoom(*entry, shape.value_bytes, deadline)) {
+  // Most overwrites keep the form: nothing to free, to move or to refuse.
+  bool same_form = entry->type() == dash::Type::kString && entry->encoding() != types::kStringHeap &&
+                   shape.encoding != types::kStringHeap && entry->value_bytes() == shape.value_bytes &&
+                   entry->deadline() == deadline;
+  if (!same_form && !HasRoom(*entry, shape.value_bytes, deadline)) {
     types::FreeHeap(heap);
     return kOutOfMemory;
   }
@@ -129,6 +133,11 @@ base::Status Database::Replace(Table::Ref ref, const types::StringShape& shape, 
                           .bytes = bytes,
                           .deadline = deadline});
   table_.Touch(ref);
+  if (same_form) {
+    entry->set_type(dash::Type::kString, shape.encoding);
+    types::StoreString(*entry, shape, bytes, heap);
+    return {};
+  }
   keyspace_.outside_bytes_ -= types::OutsideBytes(*entry);
   types::ReleaseOutside(*entry);
   // The smaller of the two forms between: HasRoom counts on it.

@@ -29,6 +29,10 @@ FramePool::~FramePool() {
   }
 }
 
+bool FramePool::pooling() {
+  return MS_POOL_FRAMES != 0;
+}
+
 size_t FramePool::ClassOf(size_t bytes) {
   return bytes <= kSmallest ? 0 : static_cast<size_t>(std::bit_width((bytes - 1) / kSmallest));
 }

@@ -19,6 +19,9 @@ class FramePool {
   void* Allocate(size_t bytes);
   void Free(void* block, size_t bytes);  // `bytes` as at Allocate
 
+  // Whether freed blocks are kept at all in this build.
+  static bool pooling();
+
   size_t pooled_bytes() const { return pooled_bytes_; }
   uint64_t mallocs() const { return mallocs_; }
 

@@ -27,7 +27,11 @@ struct ListenAddress {
   uint16_t port = 0;               // 0: the system chooses, see Io::PortOf
   std::string path;                // kUnix: a stale socket file there is removed
   uint32_t unix_mode = 0;          // permission bits of the socket file; 0 leaves them to the umask
-  int backlog = 511;               // as Redis' default
+  // How long to wait for an address in use to come free, blocking: the kernel takes down the io_uring of a
+  // killed process in the background and its listener with it, so a server that restarts at once may be
+  // early.
+  int bind_retry_ms = 1000;
+  int backlog = 511;  // as Redis' default
 };
 
 // What a backend hides behind AcceptedSocket. Destroying it closes the connection.

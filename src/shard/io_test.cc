@@ -152,7 +152,7 @@ class RealIo : public testing::TestWithParam<Backend> {
 
 INSTANTIATE_TEST_SUITE_P(Backends, RealIo,
                          testing::Values(Backend::kUring, Backend::kUringEventfd, Backend::kEpoll),
-                         [](const auto& info) { return BackendName(info.param); });
+                         [](const auto& of) { return BackendName(of.param); });
 
 TEST_P(RealIo, EchoesSmallAndLarge) {
   Start();
@@ -380,6 +380,7 @@ TEST_P(RealIo, ListensOnUnixAndIpv6AndNamesThePeers) {
   On(0, [&](EchoServer& server) {
     EXPECT_EQ(server.last_peer, unix_address.path + ":0");
     // The socket of a living server is not taken away.
+    unix_address.bind_retry_ms = 20;
     EXPECT_FALSE(server.here.io().Listen(unix_address, server).ok());
     server.here.io().CloseListener(server.listener);
   });

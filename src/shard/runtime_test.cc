@@ -80,7 +80,7 @@ class RealRuntime : public testing::TestWithParam<Backend> {
 
 INSTANTIATE_TEST_SUITE_P(Backends, RealRuntime,
                          testing::Values(Backend::kUring, Backend::kUringEventfd, Backend::kEpoll),
-                         [](const auto& info) { return BackendName(info.param); });
+                         [](const auto& of) { return BackendName(of.param); });
 
 TEST_P(RealRuntime, StartsAndStops) {
   for (int i = 0; i < 20; ++i) {
@@ -197,6 +197,16 @@ TEST_P(RealRuntime, AnIdleShardTakesNoTurns) {
   EXPECT_LT(after - before, 10'000u);
 }
 
+TEST_P(RealRuntime, ALongTurnIsCountedAsAStall) {
+  Runtime runtime(env_, Options(1), MakeLocal);
+  ASSERT_TRUE(runtime.Start().ok());
+  runtime.RunOn(ShardId(0), [](Shard&) { std::this_thread::sleep_for(std::chrono::milliseconds(15)); });
+  runtime.RunOn(ShardId(0), [](Shard& shard) {
+    EXPECT_GE(shard.counters().stalls, 1u);
+    EXPECT_GE(shard.counters().longest_turn_ns, 15'000'000);
+  });
+}
+
 // The second of three shards gets no Io.
 class OneRefusal final : public Env {
  public:
@@ -238,7 +248,9 @@ Task<void> FanOut(int rounds, std::atomic<int>* running) {
       ran_on[index] = Shard::Current().id().value();
     });
     for (size_t i = 0; i < ids.size(); ++i) EXPECT_EQ(ran_on[i], ids[i].value());
-    if (running == nullptr) EXPECT_LT(here.counters().hops - sent_before, here.shard_count());
+    if (running == nullptr) {
+      EXPECT_LT(here.counters().hops - sent_before, here.shard_count());
+    }
   }
   if (running != nullptr) running->fetch_sub(1);
 }

@@ -88,12 +88,16 @@ TEST_P(SimDiskTest, ARenameIsAtomic) {
   ASSERT_TRUE(file->Sync().ok());
   ASSERT_TRUE(disk_.Rename("d/new", "d/manifest").ok());
   const bool synced = GetParam() % 2 == 0;
-  if (synced) ASSERT_TRUE(disk_.SyncDirectory("d").ok());
+  if (synced) {
+    ASSERT_TRUE(disk_.SyncDirectory("d").ok());
+  }
   CrashAndRestart();
   const std::string content = Content(disk_, "d/manifest");
   EXPECT_TRUE(content == "new" || (!synced && content == "old")) << content;
   const std::vector<std::string> names = *disk_.List("d");
-  if (content == "new") EXPECT_EQ(names, std::vector<std::string>{"manifest"});
+  if (content == "new") {
+    EXPECT_EQ(names, std::vector<std::string>{"manifest"});
+  }
 }
 
 TEST_P(SimDiskTest, AFailedSyncMayLoseWhatALaterOneDoesNotSave) {

@@ -85,6 +85,16 @@ void RemoveStaleSocketFile(const AnyAddress& address, socklen_t bytes) {
   if (connect(probe.get(), &address.any, bytes) != 0 && errno == ECONNREFUSED) unlink(address.path.sun_path);
 }
 
+bool Bind(int fd, const AnyAddress& address, socklen_t bytes, int retry_ms) {
+  constexpr int kStepMs = 10;
+  while (bind(fd, &address.any, bytes) != 0) {
+    if (errno != EADDRINUSE || retry_ms <= 0) return false;
+    usleep(kStepMs * 1000);
+    retry_ms -= kStepMs;
+  }
+  return true;
+}
+
 }  // namespace
 
 void Fd::Reset() {
@@ -111,7 +121,7 @@ base::Result<ListeningSocket> OpenListener(const ListenAddress& from) {
     // An IPv6 listener leaves IPv4 to a listener of its own, as Redis does.
     if (address.any.sa_family == AF_INET6) setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
   }
-  if (bind(fd, &address.any, bytes) != 0) return FileError(errno, "listen on", name);
+  if (!Bind(fd, address, bytes, from.bind_retry_ms)) return FileError(errno, "listen on", name);
   if (is_unix && from.unix_mode != 0 && chmod(from.path.c_str(), from.unix_mode) != 0) {
     return FileError(errno, "set the mode of", name);
   }

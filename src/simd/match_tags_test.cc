@@ -30,7 +30,9 @@ TEST(MatchTags64, AgreesWithTheScalarTwin) {
     ASSERT_EQ(MatchTags64Avx2(tags, wanted), expected);
 #endif
 #if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx512bw")) ASSERT_EQ(MatchTags64Avx512(tags, wanted), expected);
+    if (__builtin_cpu_supports("avx512bw")) {
+      ASSERT_EQ(MatchTags64Avx512(tags, wanted), expected);
+    }
 #endif
   }
 }

@@ -216,8 +216,9 @@ TEST(LockTable, AgreesWithPairwiseModel) {
         }
       }
       for (auto& p : model.parts) {
-        if (p->now == LockClass::kWaiting)
+        if (p->now == LockClass::kWaiting) {
           ASSERT_EQ(table.Grantable(p->part, kBlocking), model.Grantable(*p));
+        }
       }
     }
     for (auto& p : model.parts) table.Remove(p->part, p->now);

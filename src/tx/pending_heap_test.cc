@@ -48,7 +48,9 @@ TEST(PendingHeap, TopIsTheSmallestAfterPushRaiseRemove) {
         }
       }
       ASSERT_EQ(heap.size(), model.size());
-      if (!model.empty()) ASSERT_EQ(&heap.top(), model.begin()->second);
+      if (!model.empty()) {
+        ASSERT_EQ(&heap.top(), model.begin()->second);
+      }
     }
   }
 }
