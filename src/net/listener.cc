@@ -1,5 +1,7 @@
 #include "net/listener.h"
 
+#include <utility>
+
 #include "shard/shard.h"
 
 namespace moonshard::net {
@@ -37,13 +39,6 @@ base::Result<uint16_t> Listener::Listen(const shard::ListenAddress& address) {
   return state_.shard->io().PortOf(id);
 }
 
-namespace {
-// Carries an accepted socket to its shard; there is one per connection being placed.
-struct Placement {
-  shard::Outgoing message;
-};
-}  // namespace
-
 void Listener::OnAccept(shard::AcceptedSocket socket) {
   ++state_.stats.connections_accepted;
   if (balance_.Total() >= balance_.max_clients.load(std::memory_order_relaxed)) {
@@ -57,14 +52,31 @@ void Listener::OnAccept(shard::AcceptedSocket socket) {
     Adopt(std::move(socket));
     return;
   }
-  auto* placement = new Placement;
-  placement->message.message.run = [](shard::Shard& here, const shard::Message& message) {
-    delete reinterpret_cast<Placement*>(message.word[1]);
-    here.local<Listener>().Adopt(shard::AcceptedSocket::FromWord(message.word[0]));
+  Place(std::move(socket), target);
+}
+
+void Listener::Place(shard::AcceptedSocket socket, ShardId target) {
+  if (free_placement_ == nullptr) {
+    placements_.push_back(std::make_unique<Placement>());
+    free_placement_ = placements_.back().get();
+  }
+  Placement& placement = *std::exchange(free_placement_, free_placement_->next_free);
+  placement.socket = std::move(socket);
+  shard::Message& message = placement.message.message;
+  message.word[0] = reinterpret_cast<uint64_t>(&placement);
+  message.run = [](shard::Shard& here, const shard::Message& came) {
+    auto& placed = *reinterpret_cast<Placement*>(came.word[0]);
+    here.local<Listener>().Adopt(std::move(placed.socket));
+    placed.message.message.run = [](shard::Shard& home, const shard::Message& back) {
+      home.local<Listener>().PlacementBack(*reinterpret_cast<Placement*>(back.word[0]));
+    };
+    here.Send(came.from, placed.message);
   };
-  placement->message.message.word[0] = std::move(socket).Release();
-  placement->message.message.word[1] = reinterpret_cast<uint64_t>(placement);
-  state_.shard->Send(target, placement->message);
+  state_.shard->Send(target, placement.message);
+}
+
+void Listener::PlacementBack(Placement& placement) {
+  placement.next_free = std::exchange(free_placement_, &placement);
 }
 
 Connection& Listener::Add(shard::AcceptedSocket socket) {

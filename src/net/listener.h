@@ -51,6 +51,16 @@ class Listener final : public shard::AcceptHandler {
   }
 
  private:
+  // Carries an accepted socket to its shard and comes back empty. Owned here, so that a stop in between loses
+  // nothing; as many exist as were ever under way at once.
+  struct Placement {
+    shard::Outgoing message;
+    shard::AcceptedSocket socket;
+    Placement* next_free = nullptr;
+  };
+
+  void Place(shard::AcceptedSocket socket, ShardId target);
+  void PlacementBack(Placement& placement);
   Connection& Add(shard::AcceptedSocket socket);
   void Adopt(shard::AcceptedSocket socket);
   // Over maxclients: says so and closes.
@@ -59,6 +69,8 @@ class Listener final : public shard::AcceptHandler {
   command::ShardState& state_;
   ConnectionBalance& balance_;
   std::vector<shard::ListenerId> listeners_;
+  std::vector<std::unique_ptr<Placement>> placements_;
+  Placement* free_placement_ = nullptr;
   Connection* first_ = nullptr;
   Connection* dirty_ = nullptr;
 };
