@@ -89,7 +89,7 @@ enum class IoKind : uint8_t { kAuto, kUring, kEpoll };
 
 struct IoOptions {
   IoKind kind = IoKind::kAuto;
-  uint32_t buffer_count = 256;        // io_uring: receive buffers per shard; a power of two
+  uint32_t buffer_count = 128;        // io_uring: receive buffers per shard; a power of two
   uint32_t buffer_bytes = 16 * 1024;  // one receive hands over at most this much
   uint32_t queue_entries = 1024;      // io_uring: submission queue
 };
