@@ -22,7 +22,7 @@ WIDTH = 120
 # What a user of Redis would notice, as found in the handlers. Plain equality needs no line.
 DIFFERENCES = {
     "AUTH": "There is one user, `default`.",
-    "COMMAND LIST": "`FILTERBY` is not there yet.",
+    "COMMAND LIST": "There are no modules: `FILTERBY MODULE` finds nothing.",
     "CONFIG GET": "Knows the settings of this server only; the README lists them.",
     "CONFIG SET": "Knows the settings of this server only. `appendonly`, `databases`, `maxmemory-policy` and `save` exist "
                   "and refuse every value but the present one.",
@@ -41,8 +41,10 @@ DIFFERENCES = {
     "UNLINK": "The memory is free before the answer, as with DEL.",
 }
 
-# Commands with the tip request_policy:special: their row says how they are routed, COMMAND cannot.
+# Commands whose tip does not say where they run: request_policy:special leaves it open, and the policy of PING tells a
+# client of a cluster to ask every node, while this server answers it at once.
 SPECIAL_ROUTES = {
+    "PING": "the client's own",
     "SCAN": "the one that the cursor names",
 }
 
@@ -96,6 +98,8 @@ def syntax(row):
 
 def shards_of(row):
     """Where a call runs, from its tips and key specifications."""
+    if row.name in SPECIAL_ROUTES:
+        return SPECIAL_ROUTES[row.name]
     if "request_policy:all_shards" in row.tips:
         # Only commands over data read or write all shards at one moment.
         if row.flags & {"readonly", "write"}:
@@ -103,9 +107,7 @@ def shards_of(row):
         return "all, each at a moment of its own"
     keys = [spec for spec in row.key_specs if "not_key" not in spec["flags"]]
     if "request_policy:special" in row.tips and not keys:
-        if row.name not in SPECIAL_ROUTES:
-            raise commands_lib.Failure(f"{row.name} has the tip request_policy:special: say in SPECIAL_ROUTES where it goes")
-        return SPECIAL_ROUTES[row.name]
+        raise commands_lib.Failure(f"{row.name} has the tip request_policy:special: say in SPECIAL_ROUTES where it goes")
     if not keys:
         return "the client's own"
     if len(keys) == 1 and is_one_key(keys[0]):

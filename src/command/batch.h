@@ -31,7 +31,7 @@ class Engine;
 inline constexpr size_t kBatchCommandsMax = 32;
 
 // Why a call is answered without its handler.
-enum class CallError : uint8_t { kNone, kStatic, kText };
+enum class CallError : uint8_t { kNone, kStatic, kText, kHangUp };
 
 struct Call {
   const Command* command = nullptr;  // null: unknown command

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/bytes.h"
 #include "command/engine.h"
 #include "command/errors.h"
 #include "command/scan_cursor.h"
@@ -86,7 +87,7 @@ void Engine::Gate(Batch& batch, const Session& session, Call& call, std::span<co
     FailText(batch, call, WrongArityText(command->full_name));
     return;
   }
-  if (!session.authenticated && !row.is(kNoAuth)) [[unlikely]] {
+  if (!row.is(kNoAuth) && MustAuthenticate(session, state_.server->live())) [[unlikely]] {
     fail(kNoAuthError);
     return;
   }
@@ -157,6 +158,12 @@ void Engine::FailText(Batch& batch, Call& call, std::string text) {
 }
 
 void Engine::UnknownCommand(Batch& batch, Call& call, std::span<const std::string_view> args) {
+  if (base::EqualsIgnoreCase(args[0], "post") || base::EqualsIgnoreCase(args[0], "host:")) {
+    // A browser talks: a web page must not run commands through its form fields. Redis' defence.
+    call.error = CallError::kHangUp;
+    batch.barrier = true;
+    return;
+  }
   FailText(batch, call, UnknownCommandText(args));
 }
 

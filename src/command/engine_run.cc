@@ -122,6 +122,9 @@ void Engine::Execute(Context& context, const Batch& batch, const Call& call) {
     ++state_.stats.errors;
     if (call.error == CallError::kStatic) {
       context.reply.Error(*call.static_error);
+    } else if (call.error == CallError::kHangUp) {
+      // A barrier, so it runs at home. The client may be gone all the same.
+      if (context.session != nullptr) context.session->hang_up = context.session->close_after_reply = true;
     } else {
       context.reply.ErrorLine(batch.error_texts[call.text_error]);
     }

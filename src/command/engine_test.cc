@@ -24,6 +24,7 @@ class FramingTest : public ::testing::Test {
       TestClient client(state);
       if (limit_ != 0) client.batch_limit = limit_;
       client.session.authenticated = authenticated_;
+      state.server->live().password_required = password_required_;
       resp::CommandParser parser;
       Batch* batch = state.engine->Take();
       state.engine->Frame(*batch, client, parser, bytes);
@@ -35,6 +36,7 @@ class FramingTest : public ::testing::Test {
   TestWorld world_{2, 1};
   uint32_t limit_ = 0;
   bool authenticated_ = true;
+  bool password_required_ = false;
 };
 
 TEST_F(FramingTest, ABarrierEndsItsBatch) {
@@ -76,12 +78,32 @@ TEST_F(FramingTest, ABatchHoldsAtMostItsLimit) {
 
 TEST_F(FramingTest, ErrorsAreFoundPerCallAndEndNothing) {
   authenticated_ = false;
+  password_required_ = true;
   Frame("GET\r\nnope\r\nBOX three\r\nBOX one two\r\nGET a\r\n", [](Batch& batch) {
     ASSERT_EQ(batch.calls.size(), 5u);
     for (size_t i = 0; i < 4; ++i) EXPECT_EQ(batch.calls[i].error, CallError::kText) << i;
     EXPECT_EQ(batch.calls[4].error, CallError::kStatic);
     EXPECT_EQ(batch.error_texts.size(), 4u);
     EXPECT_FALSE(batch.barrier);
+  });
+}
+
+TEST_F(FramingTest, NobodyMustAuthenticateWhereThereIsNoPassword) {
+  authenticated_ = false;
+  Frame("GET a\r\n", [](Batch& batch) { EXPECT_EQ(batch.calls[0].error, CallError::kNone); });
+}
+
+TEST_F(FramingTest, ABrowserIsHungUpOnAndNothingBehindItsLineRuns) {
+  for (std::string_view line : {"POST / HTTP/1.1", "hOsT: a"}) {
+    Frame("GET a\r\n" + std::string(line) + "\r\nGET b\r\n", [](Batch& batch) {
+      ASSERT_EQ(batch.calls.size(), 2u);
+      EXPECT_EQ(batch.calls[1].error, CallError::kHangUp);
+      EXPECT_EQ(batch.end, BatchEnd::kBarrier);
+    });
+  }
+  Frame("POSTS\r\nhost\r\n", [](Batch& batch) {
+    ASSERT_EQ(batch.calls.size(), 2u);
+    for (const Call& call : batch.calls) EXPECT_EQ(call.error, CallError::kText);
   });
 }
 

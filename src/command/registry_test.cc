@@ -200,13 +200,22 @@ TEST(ScanCursor, RoundTripsBelow2To53) {
   }
 }
 
-TEST(ScanCursor, TakesAnyUnsignedNumberAndNothingElse) {
+TEST(ScanCursor, TakesWhatStrtoulTakesButNoSpace) {
   EXPECT_TRUE(ScanCursor::Parse("0").has_value());
   EXPECT_TRUE(ScanCursor::Parse("18446744073709551615").has_value());
   for (std::string_view text :
-       {"", "-1", "+1", "a", "1 ", " 1", "18446744073709551616", "1.0", "0x1", "999999999999999999999999"}) {
+       {"-", "+", "+-1", "a", "1 ", " 1", "18446744073709551616", "1.0", "0x1", "999999999999999999999999"}) {
     EXPECT_FALSE(ScanCursor::Parse(text).has_value()) << text;
   }
+  using namespace std::string_view_literals;
+  for (std::string_view text :
+       {""sv, "-0"sv, "+0"sv, "0\0junk"sv, "\0"sv, "00000000000000000000000000000000"sv}) {
+    auto parsed = ScanCursor::Parse(text);
+    ASSERT_TRUE(parsed.has_value()) << text;
+    EXPECT_EQ(parsed->value(), 0u) << text;
+  }
+  EXPECT_EQ(ScanCursor::Parse("+7")->position, 7u);
+  EXPECT_EQ(ScanCursor::Parse("-1")->shard, ~uint64_t{0} >> ScanCursor::kPositionBits);
 }
 
 }  // namespace

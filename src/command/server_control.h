@@ -11,6 +11,7 @@
 
 #include "base/status.h"
 #include "command/registry.h"
+#include "command/session.h"
 
 namespace moonshard::command {
 
@@ -19,6 +20,12 @@ struct LiveSettings {
   std::atomic<uint64_t> maxmemory{0};
   std::atomic<bool> password_required{false};
 };
+
+// Whether the client must authenticate first. Without a password nobody has to, not even who came when there
+// was one.
+inline bool MustAuthenticate(const Session& session, const LiveSettings& live) {
+  return !session.authenticated && live.password_required.load(std::memory_order_relaxed);
+}
 
 class ServerControl {
  public:

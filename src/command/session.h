@@ -16,6 +16,8 @@ struct Session {
   bool authenticated = true;
   // The connection closes once everything written so far has left.
   bool close_after_reply = false;
+  // It closes now; what has not been sent yet never is.
+  bool hang_up = false;
   std::string name;
   std::string library_name;
   std::string library_version;

@@ -118,9 +118,10 @@ struct KeySpec {
   Find find = Find::kRange;
   int16_t last = 0;  // kRange: relative to the first key; -1 is the last argument
   int16_t step = 1;
-  int16_t limit = 0;         // kRange with last -1: 0/1 whole rest, 2 half of it, ...
-  int16_t keynum_index = 0;  // kKeyNum: where the count stands, relative to begin
-  int16_t first_key = 0;     // kKeyNum: where the first key stands, relative to begin
+  int16_t limit = 0;            // kRange with last -1: 0/1 whole rest, 2 half of it, ...
+  int16_t keynum_index = 0;     // kKeyNum: where the count stands, relative to begin
+  int16_t first_key = 0;        // kKeyNum: where the first key stands, relative to begin
+  std::string_view notes = {};  // why the flags say what they say, as Redis words it
 };
 
 // ---- documentation

@@ -5,6 +5,7 @@
 #include <bit>
 #include <string>
 
+#include "base/glob.h"
 #include "command/server_control.h"
 #include "command/shard_state.h"
 #include "commands/args.h"
@@ -96,7 +97,11 @@ void ReplyFlags(resp::Reply& reply, std::span<const FlagName> names, uint32_t fl
 }
 
 void ReplyKeySpec(resp::Reply& reply, const KeySpec& spec) {
-  reply.Map(3);
+  reply.Map(3 + size_t{!spec.notes.empty()});
+  if (!spec.notes.empty()) {
+    reply.Bulk("notes");
+    reply.Bulk(spec.notes);
+  }
   reply.Bulk("flags");
   ReplyFlags(reply, kKeyFlagNames, spec.flags);
   reply.Bulk("begin_search");
@@ -172,11 +177,11 @@ void ReplyInfo(resp::Reply& reply, const Command& command) {
   reply.Integer(range.last);
   reply.Integer(range.step);
   ReplyFlags(reply, kCategoryNames, command.categories);
-  reply.Array(row.tips.size());
+  reply.Set(row.tips.size());
   for (std::string_view tip : row.tips) reply.Bulk(tip);
   reply.Set(row.keys.size());
   for (const KeySpec& spec : row.keys) ReplyKeySpec(reply, spec);
-  reply.Array(command.subcommands.size());
+  reply.Set(command.subcommands.size());
   for (const Command& sub : command.subcommands) ReplyInfo(reply, sub);
 }
 
@@ -320,6 +325,53 @@ const command::Registry& RegistryOf(Context& context) {
   return context.shard.server->registry();
 }
 
+// COMMAND LIST FILTERBY. A module or a category that does not exist has no commands.
+struct ListFilter {
+  enum class By : uint8_t { kNothing, kModule, kCategory, kPattern };
+  By by = By::kNothing;
+  uint32_t category = 0;
+  std::string_view pattern;
+
+  bool Takes(const Command& command) const {
+    switch (by) {
+      case By::kNothing:
+        return true;
+      case By::kModule:
+        return false;  // no command comes from a module
+      case By::kCategory:
+        return (command.categories & category) != 0;
+      case By::kPattern:
+        return base::GlobMatch(pattern, command.full_name, base::CaseMode::kIgnore);
+    }
+    return false;
+  }
+};
+
+// Its name is without the '@'. 0: there is none of this name.
+uint32_t CategoryOf(std::string_view name) {
+  for (const FlagName& category : kCategoryNames) {
+    if (EqualsIgnoreCase(category.name.substr(1), name)) return category.flag;
+  }
+  return 0;
+}
+
+bool ParseListFilter(const Context& context, ListFilter& filter) {
+  if (context.args.size() == 2) return true;
+  if (context.args.size() != 5 || !EqualsIgnoreCase(context.arg(2), "FILTERBY")) return false;
+  if (EqualsIgnoreCase(context.arg(3), "MODULE")) {
+    filter.by = ListFilter::By::kModule;
+  } else if (EqualsIgnoreCase(context.arg(3), "ACLCAT")) {
+    filter.by = ListFilter::By::kCategory;
+    filter.category = CategoryOf(context.arg(4));
+  } else if (EqualsIgnoreCase(context.arg(3), "PATTERN")) {
+    filter.by = ListFilter::By::kPattern;
+    filter.pattern = context.arg(4);
+  } else {
+    return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 Outcome CommandAll(Context& context) {
@@ -340,7 +392,7 @@ Outcome CommandInfo(Context& context) {
   for (std::string_view name : context.args.subspan(2)) {
     const Command* found = FindByFullName(RegistryOf(context), name);
     if (found == nullptr) {
-      context.reply.NullArray();
+      context.reply.Null();
     } else {
       ReplyInfo(context.reply, *found);
     }
@@ -365,10 +417,18 @@ Outcome CommandDocs(Context& context) {
 }
 
 Outcome CommandList(Context& context) {
-  if (context.args.size() != 2) return context.Fail(db::kSyntax);
-  auto commands = RegistryOf(context).commands();
-  context.reply.Set(commands.size());
-  for (const Command& command : commands) context.reply.Bulk(command.full_name);
+  ListFilter filter;
+  if (!ParseListFilter(context, filter)) return context.Fail(db::kSyntax);
+  std::vector<std::string_view> names;
+  auto add = [&](const Command& command) {
+    if (filter.Takes(command)) names.push_back(command.full_name);
+  };
+  for (const Command& command : RegistryOf(context).commands()) {
+    add(command);
+    for (const Command& sub : command.subcommands) add(sub);
+  }
+  context.reply.Array(names.size());
+  for (std::string_view name : names) context.reply.Bulk(name);
   return Outcome::kDone;
 }
 

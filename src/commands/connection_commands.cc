@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "command/errors.h"
 #include "command/server_control.h"
 #include "command/shard_state.h"
 #include "command/version.h"
@@ -29,9 +30,10 @@ inline constexpr base::StaticError kProtoNotInteger{base::Code::kErr,
                                                     "Protocol version is not an integer or out of range"};
 inline constexpr base::StaticError kHelloNoAuth{
     base::Code::kNoAuth,
-    "HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> "
-    "<pass> option "
-    "can be used to authenticate the client and select the RESP protocol version at the same time"};
+    "HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> <pass> "
+    "option can be used to authenticate the client and select the RESP protocol version at the same time"};
+inline constexpr base::StaticError kNotAnInt32{
+    base::Code::kErr, "value is out of range, value must between -2147483648 and 2147483647"};
 inline constexpr base::StaticError kDbRange{base::Code::kErr, "DB index is out of range"};
 
 Outcome Ping(Context& context) {
@@ -59,6 +61,7 @@ Outcome Quit(Context& context) {
 Outcome Select(Context& context) {
   auto index = ParseInt64(context.arg(1));
   if (!index) return context.Fail(db::kNotAnInteger);
+  if (*index != static_cast<int32_t>(*index)) return context.Fail(kNotAnInt32);
   if (*index < 0 || *index >= static_cast<int64_t>(db::kDatabaseCount)) return context.Fail(kDbRange);
   context.session->db = DbIndex(static_cast<uint16_t>(*index));
   context.reply.Ok();
@@ -91,45 +94,28 @@ bool NameOk(std::string_view name) {
   return true;
 }
 
-struct HelloRequest {
-  int64_t protocol = 0;  // 0: stays
-  bool auth = false;
-  std::string_view user;
-  std::string_view password;
-  bool set_name = false;
-  std::string_view name;
-};
-
-// False: the error has been replied.
-bool ParseHello(Context& context, HelloRequest& request) {
-  if (context.args.size() == 1) return true;
-  auto version = ParseInt64(context.arg(1));
-  if (!version) {
-    context.reply.Error(kProtoNotInteger);
-    return false;
-  }
-  if (*version < 2 || *version > 3) {
-    context.reply.Error(kNoProto);
-    return false;
-  }
-  request.protocol = *version;
+// False: the error has been replied. As in Redis, options take effect one after the other: those before a bad
+// one stand.
+bool ApplyHelloOptions(Context& context) {
   for (size_t i = 2; i < context.args.size(); ++i) {
     size_t more = context.args.size() - i - 1;
     if (EqualsIgnoreCase(context.arg(i), "AUTH") && more >= 2) {
-      request.auth = true;
-      request.user = context.arg(i + 1);
-      request.password = context.arg(i + 2);
+      if (!Authenticate(context, context.arg(i + 1), context.arg(i + 2))) {
+        context.reply.Error(kWrongPass);
+        return false;
+      }
       i += 2;
     } else if (EqualsIgnoreCase(context.arg(i), "SETNAME") && more >= 1) {
-      request.set_name = true;
-      request.name = context.arg(i + 1);
-      i += 1;
-      if (!NameOk(request.name)) {
+      std::string_view name = context.arg(++i);
+      if (!NameOk(name)) {
         context.reply.Error(kBadName);
         return false;
       }
+      context.session->name = name;
     } else {
-      context.reply.ErrorLine("ERR Syntax error in HELLO option '" + std::string(context.arg(i)) + "'");
+      std::string line = "ERR Syntax error in HELLO option '";
+      line += command::UpToZero(context.arg(i));
+      context.reply.ErrorLine(line + "'");
       return false;
     }
   }
@@ -137,13 +123,17 @@ bool ParseHello(Context& context, HelloRequest& request) {
 }
 
 Outcome Hello(Context& context) {
-  HelloRequest request;
-  if (!ParseHello(context, request)) return Outcome::kDone;
   command::Session& session = *context.session;
-  if (request.auth && !Authenticate(context, request.user, request.password)) return context.Fail(kWrongPass);
+  auto protocol = static_cast<int64_t>(session.protocol);
+  if (context.args.size() > 1) {
+    auto version = ParseInt64(context.arg(1));
+    if (!version) return context.Fail(kProtoNotInteger);
+    if (*version < 2 || *version > 3) return context.Fail(kNoProto);
+    protocol = *version;
+  }
+  if (!ApplyHelloOptions(context)) return Outcome::kDone;
   if (!session.authenticated) return context.Fail(kHelloNoAuth);
-  if (request.set_name) session.name = request.name;
-  if (request.protocol != 0) session.protocol = static_cast<resp::Protocol>(request.protocol);
+  session.protocol = static_cast<resp::Protocol>(protocol);
   resp::Reply reply(context.reply.buffer(), session.protocol);
   reply.Map(7);
   reply.Bulk("server");
@@ -187,7 +177,8 @@ Outcome ClientSetname(Context& context) {
 Outcome ClientSetinfo(Context& context) {
   bool is_name = EqualsIgnoreCase(context.arg(2), "LIB-NAME");
   if (!is_name && !EqualsIgnoreCase(context.arg(2), "LIB-VER")) {
-    context.reply.ErrorLine("ERR Unrecognized option '" + std::string(context.arg(2)) + "'");
+    context.reply.ErrorLine("ERR Unrecognized option '" + std::string(command::UpToZero(context.arg(2))) +
+                            "'");
     return Outcome::kDone;
   }
   if (!NameOk(context.arg(3))) {

@@ -1,10 +1,12 @@
 // Keys of any type: DEL EXISTS EXPIRE PEXPIRE TTL PTTL RENAME SCAN TYPE UNLINK, DBSIZE FLUSHALL FLUSHDB.
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/glob.h"
+#include "command/errors.h"
 #include "command/scan_cursor.h"
 #include "command/shard_state.h"
 #include "commands/args.h"
@@ -79,7 +81,7 @@ bool ParseExpireFlags(Context& context, ExpireFlags& flags) {
     } else if (EqualsIgnoreCase(word, "LT")) {
       flags.if_less = true;
     } else {
-      context.reply.ErrorLine("ERR Unsupported option " + std::string(word));
+      context.reply.ErrorLine("ERR Unsupported option " + std::string(command::UpToZero(word)));
       return false;
     }
   }
@@ -220,8 +222,8 @@ shard::Task<void> RenameAcross(Context& context) {
 // ---- the whole keyspace
 
 struct ScanOptions {
-  std::string_view pattern;
-  std::string_view type;
+  std::optional<std::string_view> pattern;
+  std::optional<std::string_view> type;
   int64_t count = 10;
 };
 
@@ -242,7 +244,8 @@ bool ParseScanOptions(Context& context, ScanOptions& options) {
       }
       options.count = *count;
     } else if (EqualsIgnoreCase(word, "MATCH")) {
-      options.pattern = value == "*" ? std::string_view() : value;
+      // "*" lets everything through, also the empty key, which it does not match.
+      options.pattern = value == "*" ? std::nullopt : std::optional(value);
     } else if (EqualsIgnoreCase(word, "TYPE")) {
       options.type = value;
     } else {
@@ -272,8 +275,8 @@ Outcome Scan(Context& context) {
       position = context.db->table().Scan(position, [&](const dash::Entry* entry) {
         ++visited;
         if (entry->deadline() <= now) return;
-        if (!options.type.empty() && !EqualsIgnoreCase(options.type, TypeName(entry->type()))) return;
-        if (!options.pattern.empty() && !base::GlobMatch(options.pattern, entry->key())) return;
+        if (options.type && !EqualsIgnoreCase(*options.type, TypeName(entry->type()))) return;
+        if (options.pattern && !base::GlobMatch(*options.pattern, entry->key())) return;
         found.push_back(entry->key());
       });
     } while (position != 0 && visited < options.count);

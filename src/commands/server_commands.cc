@@ -24,7 +24,7 @@ Outcome ConfigGet(Context& context) {
   for (std::string_view pattern : context.args.subspan(2)) {
     for (auto& setting : context.shard.server->GetConfig(pattern)) {
       bool known = false;
-      for (const auto& other : found) known = known || other.first == setting.first;
+      for (const auto& other : found) known = known || EqualsIgnoreCase(other.first, setting.first);
       if (!known) found.push_back(std::move(setting));
     }
   }
@@ -38,8 +38,7 @@ Outcome ConfigGet(Context& context) {
 
 Outcome ConfigSet(Context& context) {
   if (context.args.size() % 2 != 0) {
-    context.reply.ErrorLine("ERR wrong number of arguments for 'config|set' command");
-    return Outcome::kDone;
+    return context.Fail(db::kSyntax);
   }
   std::vector<std::pair<std::string, std::string>> settings;
   for (size_t i = 2; i < context.args.size(); i += 2)
@@ -53,16 +52,22 @@ Outcome ConfigSet(Context& context) {
 Outcome Shutdown(Context& context) {
   bool abort = false;
   bool save = false;
+  bool nosave = false;
+  bool other = false;
   for (std::string_view word : context.args.subspan(1)) {
     if (EqualsIgnoreCase(word, "SAVE")) {
       save = true;
     } else if (EqualsIgnoreCase(word, "ABORT")) {
       abort = true;
-    } else if (!EqualsIgnoreCase(word, "NOSAVE") && !EqualsIgnoreCase(word, "NOW") &&
-               !EqualsIgnoreCase(word, "FORCE")) {
+    } else if (EqualsIgnoreCase(word, "NOSAVE")) {
+      nosave = true;
+    } else if (EqualsIgnoreCase(word, "NOW") || EqualsIgnoreCase(word, "FORCE")) {
+      other = true;
+    } else {
       return context.Fail(db::kSyntax);
     }
   }
+  if ((save && nosave) || (abort && (save || nosave || other))) return context.Fail(db::kSyntax);
   if (abort) {
     context.reply.ErrorLine("ERR No shutdown in progress.");
     return Outcome::kDone;
@@ -87,6 +92,14 @@ constexpr ArgSpec kNamesArguments[] = {
     {.name = "command-name", .flags = command::kOptional | command::kMultiple}};
 constexpr ArgSpec kGetkeysArguments[] = {{.name = "command"},
                                          {.name = "arg", .flags = command::kOptional | command::kMultiple}};
+constexpr ArgSpec kListFilters[] = {{.name = "module-name", .token = "MODULE"},
+                                    {.name = "category", .token = "ACLCAT"},
+                                    {.name = "pattern", .type = ArgType::kPattern, .token = "PATTERN"}};
+constexpr ArgSpec kListArguments[] = {{.name = "filterby",
+                                       .type = ArgType::kOneOf,
+                                       .token = "FILTERBY",
+                                       .flags = command::kOptional,
+                                       .arguments = kListFilters}};
 constexpr ArgSpec kParameterArguments[] = {{.name = "parameter", .flags = command::kMultiple}};
 constexpr ArgSpec kSettingArguments[] = {{.name = "parameter"}, {.name = "value"}};
 constexpr ArgSpec kSettingsArguments[] = {
@@ -134,7 +147,7 @@ constexpr CommandRow kCommandRows[] = {
      .arguments = kNamesArguments,
      .handler = CommandDocs},
     {.name = "getkeys",
-     .arity = -3,
+     .arity = -4,
      .flags = kAlways,
      .categories = command::kCatConnection,
      .group = command::Group::kServer,
@@ -161,6 +174,7 @@ constexpr CommandRow kCommandRows[] = {
      .since = "7.0.0",
      .complexity = "O(N) for N commands",
      .summary = "Lists the names of the commands.",
+     .arguments = kListArguments,
      .handler = CommandList},
 };
 static_assert(command::RowsAreSane(kCommandRows));

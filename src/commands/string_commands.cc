@@ -84,8 +84,9 @@ ParseResult ParseSetOptions(const Context& context, TimeMs now, SetOptions& opti
       for (const TimeOption& candidate : kTimeOptions) {
         if (EqualsIgnoreCase(word, candidate.token)) found = &candidate;
       }
-      if (found == nullptr || options.keep_deadline || time_option != nullptr ||
-          i + 1 >= context.args.size()) {
+      // The same one again is fine, the last counts.
+      bool other = time_option != nullptr && time_option != found;
+      if (found == nullptr || options.keep_deadline || other || i + 1 >= context.args.size()) {
         return ParseResult::kSyntax;
       }
       time_option = found;
@@ -180,7 +181,8 @@ Outcome Incr(Context& context) {
 constexpr KeySpec kReadKey[] = {{.flags = command::kKeyRo | command::kKeyAccess}};
 constexpr KeySpec kUpdateKey[] = {{.flags = command::kKeyRw | command::kKeyAccess | command::kKeyUpdate}};
 constexpr KeySpec kSetKey[] = {
-    {.flags = command::kKeyRw | command::kKeyAccess | command::kKeyUpdate | command::kKeyVariable}};
+    {.flags = command::kKeyRw | command::kKeyAccess | command::kKeyUpdate | command::kKeyVariable,
+     .notes = "RW and ACCESS due to the optional `GET` argument"}};
 constexpr KeySpec kReadKeys[] = {{.flags = command::kKeyRo | command::kKeyAccess, .last = -1}};
 constexpr KeySpec kOverwritePairs[] = {
     {.flags = command::kKeyOw | command::kKeyUpdate, .last = -1, .step = 2}};

@@ -1,5 +1,6 @@
 #include "net/connection.h"
 
+#include "command/server_control.h"
 #include "command/shard_state.h"
 #include "net/listener.h"
 
@@ -62,9 +63,10 @@ size_t Connection::RunCommands(std::span<char> data) {
   size_t used = 0;
   running_ = true;
   while (used < data.size() && !closing_ && !session.close_after_reply && !output_full()) {
-    if (session.authenticated != parser_trusts_) [[unlikely]] {
+    bool trusted = !command::MustAuthenticate(session, state_.server->live());
+    if (trusted != parser_trusts_) [[unlikely]] {
       // AUTH and HELLO end their batch, so whatever follows is parsed under the new limits.
-      parser_trusts_ = session.authenticated;
+      parser_trusts_ = trusted;
       parser_.set_limits(parser_trusts_ ? resp::ParserLimits() : resp::kUnauthenticatedLimits);
     }
     command::Batch* batch = engine.Take();
@@ -145,7 +147,9 @@ void Connection::MarkDirty() {
 
 void Connection::Flush() {
   dirty_ = false;
-  if (closing_ || send_in_flight_) return;
+  if (closing_) return;
+  if (session.hang_up) return Close();
+  if (send_in_flight_) return;
   if (!out.empty()) {
     sending_.Swap(out);
     send_in_flight_ = true;

@@ -15,6 +15,10 @@ void ReplaceLineBreaks(char* begin, char* end) {
   std::replace_if(begin, end, [](char c) { return c == '\r' || c == '\n'; }, ' ');
 }
 
+std::string_view WithoutEndingBreaks(std::string_view text) {
+  return text.substr(0, text.find_last_not_of("\r\n") + 1);
+}
+
 }  // namespace
 
 namespace internal {
@@ -50,9 +54,13 @@ void Reply::Line(char type, std::string_view text) {
   out_.Commit(text.size() + 3);
 }
 
+void Reply::ErrorLine(std::string_view line) {
+  Line('-', WithoutEndingBreaks(line));
+}
+
 void Reply::Error(const base::Status& status) {
   std::string_view prefix = base::RespPrefix(status.code());
-  std::string_view text = status.text();
+  std::string_view text = WithoutEndingBreaks(status.text());
   size_t size = 1 + prefix.size() + 1 + text.size() + 2;
   char* begin = out_.Reserve(size);
   *begin = '-';

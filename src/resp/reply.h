@@ -109,8 +109,8 @@ class Reply {
   // CR and LF in `text` become spaces: a line cannot hold them.
   void Simple(std::string_view text) { Line('+', text); }
   void Error(const base::Status& status);
-  // `line` begins with the error's prefix, e.g. "ERR foo". CR and LF become spaces.
-  void ErrorLine(std::string_view line) { Line('-', line); }
+  // `line` begins with the error's prefix, e.g. "ERR foo". CR and LF at its end go, others become spaces.
+  void ErrorLine(std::string_view line);
   void Integer(int64_t value);
   void Bulk(std::string_view bytes);
   // A bulk string of the decimal digits.

@@ -39,7 +39,7 @@ TEST(Reply, Lines) {
   ExpectBytes("+a  b\r\n", [](Reply& r) { r.Simple("a\r\nb"); });
   ExpectBytes("-WRONGTYPE Operation against a key\r\n", [](Reply& r) { r.Error(kWrongType); });
   ExpectBytes("-ERR two  lines\r\n", [](Reply& r) { r.Error(kTwoLines); });
-  ExpectBytes("-MYERR a b \r\n", [](Reply& r) { r.ErrorLine("MYERR a\nb\r"); });
+  ExpectBytes("-MYERR a b \r\n", [](Reply& r) { r.ErrorLine("MYERR a\nb \n\r"); });
   ExpectBytes("-\r\n", [](Reply& r) { r.ErrorLine(""); });
 }
 

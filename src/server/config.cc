@@ -10,6 +10,7 @@
 #include "base/bytes.h"
 #include "base/glob.h"
 #include "base/number.h"
+#include "command/errors.h"
 
 namespace moonshard::server {
 
@@ -22,7 +23,8 @@ Status Bad(std::string text) {
   return Status::WithText(base::Code::kErr, std::move(text));
 }
 
-enum class Change : uint8_t { kAtStart, kAnyTime };
+// kProtected is Redis' word for what it changes at run time only when told so at the start; here never.
+enum class Change : uint8_t { kAtStart, kProtected, kAnyTime };
 
 struct Setting {
   std::string_view name;
@@ -77,9 +79,9 @@ Setting Choice(std::string_view name, Change change, std::string Settings::* fie
 }
 
 // A setting of Redis that has only one value here so far; any other is refused with the reason.
-Setting Fixed(std::string_view name, std::string_view value, std::string_view why_not,
+Setting Fixed(std::string_view name, Change change, std::string_view value, std::string_view why_not,
               std::string_view help) {
-  return {name, Change::kAnyTime, help,
+  return {name, change, help,
           [=](Settings&, Words words) -> Status {
             bool same = words.size() == 1 && base::EqualsIgnoreCase(words[0], value);
             return same ? Status() : Bad(std::string(why_not));
@@ -144,7 +146,7 @@ Status SetPermission(Settings& settings, Words words) {
 const std::vector<Setting>& Table() {
   using enum Change;
   static const std::vector<Setting> table = {
-      Fixed("appendonly", "no", "the write-ahead log does not exist yet: only 'no' is possible",
+      Fixed("appendonly", kAnyTime, "no", "the write-ahead log does not exist yet: only 'no' is possible",
             "write-ahead log (not there yet)"),
       Choice("appendfsync", kAnyTime, &Settings::appendfsync, {"always", "everysec", "no"},
              "when a write counts as durable; without effect until the log exists"),
@@ -154,21 +156,24 @@ const std::vector<Setting>& Table() {
        [](const Settings& s) { return s.busy_poll; }},
       {"cpus", kAtStart, "pin shard i to the i-th processor of this list", SetCpus,
        [](const Settings& s) { return fmt::format("{}", fmt::join(s.cpus, ",")); }},
-      Fixed("databases", "16", "there are always 16 databases", "number of databases"),
-      Text("dir", kAtStart, &Settings::dir, "data directory"),
+      Fixed("databases", kAtStart, "16", "there are always 16 databases", "number of databases"),
+      Text("dir", kProtected, &Settings::dir, "data directory"),
       Choice("io", kAtStart, &Settings::io, {"auto", "uring", "epoll"},
              "input and output: io_uring or epoll"),
       Text("logfile", kAtStart, &Settings::logfile, "log file; empty: standard output"),
       Choice("loglevel", kAnyTime, &Settings::loglevel, {"debug", "verbose", "notice", "warning"},
              "least level logged"),
-      Integer("maxclients", kAnyTime, &Settings::maxclients, 1, 1'000'000, "most connections at a time"),
+      Integer("maxclients", kAnyTime, &Settings::maxclients, 1, std::numeric_limits<uint32_t>::max(),
+              "most connections at a time"),
       {"maxmemory", kAnyTime, "limit of keys and values, as in 100mb; 0: none", SetMaxmemory,
        [](const Settings& s) { return std::to_string(s.maxmemory); }},
-      Fixed("maxmemory-policy", "noeviction", "eviction does not exist yet: only 'noeviction' is possible",
+      Fixed("maxmemory-policy", kAnyTime, "noeviction",
+            "eviction does not exist yet: only 'noeviction' is possible",
             "what goes when maxmemory is reached"),
       Integer("port", kAtStart, &Settings::port, 0, 65535, "TCP port; 0: none"),
       Text("requirepass", kAnyTime, &Settings::requirepass, "password of the default user"),
-      Fixed("save", "", "snapshots do not exist yet: only '' is possible", "snapshot rules (not there yet)"),
+      Fixed("save", kAnyTime, "", "snapshots do not exist yet: only '' is possible",
+            "snapshot rules (not there yet)"),
       Integer("shards", kAtStart, &Settings::shards, 0, 255, "shards, one thread each; 0: one per core"),
       Integer("tcp-backlog", kAtStart, &Settings::tcp_backlog, 1, 65535, "backlog of the listening sockets"),
       Text("unixsocket", kAtStart, &Settings::unixsocket, "path of a unix socket to listen on"),
@@ -222,7 +227,8 @@ Status Apply(Settings& settings, std::string_view name, Words words) {
 base::Result<uint64_t> ParseMemory(std::string_view text) {
   size_t digits = 0;
   while (digits < text.size() && text[digits] >= '0' && text[digits] <= '9') ++digits;
-  auto value = base::ParseInt64(text.substr(0, digits));
+  // No digits at all are 0, as in Redis.
+  auto value = digits == 0 ? 0 : base::ParseInt64(text.substr(0, digits));
   std::string unit = base::ToLower(text.substr(digits));
   uint64_t factor = 0;
   if (unit.empty() || unit == "b") factor = 1;
@@ -271,6 +277,11 @@ Settings Config::Get() const {
 std::vector<std::pair<std::string, std::string>> Config::Match(std::string_view pattern) const {
   Settings settings = Get();
   std::vector<std::pair<std::string, std::string>> found;
+  if (pattern.find_first_of("[*?") == std::string_view::npos) {
+    // As in Redis, who names one setting gets it back in the spelling used.
+    if (const Setting* setting = FindSetting(pattern)) found.emplace_back(pattern, setting->get(settings));
+    return found;
+  }
   for (const Setting& setting : Table()) {
     if (base::GlobMatch(pattern, setting.name, base::CaseMode::kIgnore)) {
       found.emplace_back(setting.name, setting.get(settings));
@@ -281,24 +292,29 @@ std::vector<std::pair<std::string, std::string>> Config::Match(std::string_view 
 }
 
 base::Result<Settings> Config::Set(std::span<const std::pair<std::string, std::string>> changes) {
-  std::lock_guard lock(mutex_);
-  Settings changed = settings_;
-  std::vector<const Setting*> seen;
+  auto failed = [](std::string_view name, std::string_view why) {
+    return Bad(fmt::format("CONFIG SET failed (possibly related to argument '{}') - {}",
+                           command::UpToZero(name), why));
+  };
+  // First the names, then the values: Redis complains in this order.
+  std::vector<const Setting*> chosen;
   for (const auto& [name, value] : changes) {
     const Setting* setting = FindSetting(name);
     if (setting == nullptr) {
-      return Bad(fmt::format("Unknown option or number of arguments for CONFIG SET - '{}'", name));
+      return Bad(fmt::format("Unknown option or number of arguments for CONFIG SET - '{}'",
+                             command::UpToZero(name)));
     }
-    auto failed = [&](std::string_view why) {
-      return Bad(
-          fmt::format("CONFIG SET failed (possibly related to argument '{}') - {}", setting->name, why));
-    };
-    if (std::ranges::find(seen, setting) != seen.end()) return failed("duplicate parameter");
-    seen.push_back(setting);
-    if (setting->change == Change::kAtStart) return failed("can't set immutable config");
-    std::string word = value;
-    Status status = setting->set(changed, {&word, 1});
-    if (!status.ok()) return failed(status.text());
+    if (setting->change == Change::kAtStart) return failed(name, "can't set immutable config");
+    if (setting->change == Change::kProtected) return failed(name, "can't set protected config");
+    if (std::ranges::find(chosen, setting) != chosen.end()) return failed(name, "duplicate parameter");
+    chosen.push_back(setting);
+  }
+  std::lock_guard lock(mutex_);
+  Settings changed = settings_;
+  for (size_t i = 0; i < changes.size(); ++i) {
+    std::string word = changes[i].second;
+    Status status = chosen[i]->set(changed, {&word, 1});
+    if (!status.ok()) return failed(chosen[i]->name, status.text());
   }
   settings_ = changed;
   return changed;

@@ -51,6 +51,25 @@ def ten_seconds(reply):
     return reply.kind, reply.value // (10_000 if reply.value >= 10_000_000 else 10)
 
 
+def own_cursor(reply):
+    """The next cursor of a scan is each server's own (ours names a shard, so that it need not be 0 after an empty one); that
+    there is one, and the elements of the call, are compared."""
+    if reply.kind != b"*" or len(reply.value) != 2:
+        return _as_is(reply)
+    cursor, elements = reply.value
+    return cursor.kind, cursor.value.isdigit(), elements.kind, sorted(item.raw for item in elements.value)
+
+
+def shared_names(reply):
+    """Each server lists the commands it knows; compared are those that both have had from the start."""
+    if not isinstance(reply.value, list):
+        return _as_is(reply)
+    shared = {b"auth", b"client|id", b"config|get", b"config|set", b"dbsize", b"del", b"echo", b"exists", b"expire", b"get",
+              b"hello", b"info", b"mget", b"mset", b"ping", b"pttl", b"quit", b"rename", b"scan", b"select", b"set",
+              b"shutdown", b"type"}
+    return reply.kind, sorted(item.raw for item in reply.value if item.value in shared)
+
+
 def info_sections(reply):
     """Figures differ, and our server has fields of its own: compared are the sections asked for that both servers have."""
     if reply.kind not in b"$=":
@@ -93,8 +112,9 @@ def _docs(reply):
     return reply.kind, [_docs(item) for item in reply.value]
 
 
-NAMES = {function.__name__: function for function in (sorted_elements, type_only, hello, full_second, ten_seconds,
-                                                      info_sections, info_keyspace, command_names, command_docs)}
+NAMES = {function.__name__: function for function in (sorted_elements, type_only, hello, full_second, ten_seconds, own_cursor,
+                                                      shared_names, info_sections, info_keyspace, command_names,
+                                                      command_docs)}
 
 
 def apply(name, reply: Reply):
