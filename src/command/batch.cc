@@ -36,6 +36,8 @@ void Part::Clear() {
 }
 
 void Batch::Clear() {
+  if (wait.state != BatchWait::State::kNone) [[unlikely]]
+    ClearWait();
   client = nullptr;
   ClearKept(args);
   calls.clear();
@@ -48,6 +50,14 @@ void Batch::Clear() {
   consumed = 0;
   remote = barrier = ran_body = answered = transaction_open = false;
   ClearParts();
+}
+
+void Batch::ClearWait() {
+  wait = BatchWait();
+  for (size_t i = 0; i < part_count; ++i) {
+    ClearKept(parts[i]->wait.nodes);
+    parts[i]->wait.registered = parts[i]->wait.told = parts[i]->wait.heard = parts[i]->wait.confirm = false;
+  }
 }
 
 void Batch::ClearParts() {

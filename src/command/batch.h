@@ -18,8 +18,10 @@
 #include "base/buffer.h"
 #include "command/context.h"
 #include "command/gate.h"
+#include "db/wait_queue.h"
 #include "resp/parser.h"
 #include "shard/message.h"
+#include "shard/timer.h"
 #include "tx/transaction.h"
 
 namespace moonshard::command {
@@ -55,9 +57,25 @@ struct Item {
   uint32_t piece_begin = 0;  // into Part::key_ends, for Merge::kPerKey
   int64_t sum = 0;
   base::Status status;
+  bool parked = false;  // a blocking call that found nothing here
+  TimeMs park_deadline = kNoDeadline;
 };
 
 struct Batch;
+
+// A blocking call's place in the lines of one shard (engine_wait.cc). While the call is registered there,
+// `nodes` and `told` belong to that shard and `heard` to the home shard; the rest to whoever has the part.
+struct PartWait {
+  std::vector<db::WaitQueue::Waiter> nodes;  // one per key of the part
+  shard::Outgoing turn;                      // to the home shard: it is your turn
+  shard::Outgoing leave;                     // from the home shard, and back
+  size_t visited_count = 0;                  // keys looked at in this run
+  bool wrote = false;                        // the runs changed something here
+  bool registered = false;                   // some node may stand in a line
+  bool told = false;                         // `turn` was sent and no visit has confirmed it
+  bool heard = false;                        // `turn` came and no visit has confirmed it
+  bool confirm = false;                      // the next visit confirms it
+};
 
 struct Part {
   Batch* batch = nullptr;
@@ -78,8 +96,29 @@ struct Part {
   size_t next_piece = 0;
   size_t taken_bytes = 0;
 
+  PartWait wait;
+
   void Clear();
 };
+
+// A blocking call as its home shard sees it. Its end is claimed here and nowhere else: by a turn, by the
+// deadline, or by the client's going, whichever comes first.
+struct BatchWait {
+  enum class State : uint8_t {
+    kNone,
+    kRunning,  // looking, on the shards of its keys
+    kParked,   // may be claimed
+    kLeaving,  // its end is decided
+  };
+  State state = State::kNone;
+  bool woken = false;      // this run is not the first
+  bool run_again = false;  // a turn came while it ran
+  TimeMs deadline = kNoDeadline;
+  db::Arrival arrival;
+  Part* served = nullptr;    // whose arena holds the reply; null: body_reply
+  size_t leaving_count = 0;  // shards that have not let go of their part yet
+};
+void OnWaitDeadline(void* batch);
 
 enum class BatchEnd : uint8_t { kNeedMore, kFull, kBarrier, kProtocolError };
 
@@ -115,7 +154,10 @@ struct Batch {
   std::vector<uint32_t> scratch_positions;
   bool ran_body = false;          // the stage is a body; its reply is in body_reply
   bool answered = false;          // the stage's replies are in the client's output
-  bool transaction_open = false;  // the manager still uses tx_parts and the locks
+  // Other shards still use the parts: the manager its tx_parts and locks, or the wait queues their nodes.
+  bool transaction_open = false;
+  BatchWait wait;
+  shard::Timer wait_timer{&OnWaitDeadline, this};
   Batch* next_free = nullptr;
 
   std::span<const std::string_view> ArgsOf(const Call& call) const {
@@ -124,6 +166,7 @@ struct Batch {
   void Clear();
   // Between the stages of one batch.
   void ClearParts();
+  void ClearWait();
 };
 
 }  // namespace moonshard::command

@@ -10,6 +10,7 @@
 #include "command/registry.h"
 #include "command/session.h"
 #include "db/keyspace.h"
+#include "db/wait_queue.h"
 #include "resp/reply.h"
 
 namespace moonshard::command {
@@ -50,6 +51,13 @@ class FanReply {
   std::vector<size_t>* key_ends_ = nullptr;
 };
 
+// What a blocking call may know of its wait.
+struct CallWait {
+  const db::WaitQueue* queue = nullptr;  // this shard's
+  db::Arrival arrival;
+  bool woken = false;
+};
+
 struct Context {
   Context(ShardState& state, base::Buffer& out, resp::Protocol protocol)
       : reply(out, protocol), shard(state) {}
@@ -64,6 +72,11 @@ struct Context {
   FanReply fan;                // fan-out handlers only
   // Set by a body that changed something, so that its transaction is committed rather than abandoned.
   bool wrote = false;
+  // Rows flagged kBlocking only. The wait is over for want of an event: write the reply that says so, touch
+  // no key.
+  bool timed_out = false;
+  TimeMs park_deadline = kNoDeadline;
+  const CallWait* wait = nullptr;
 
   const CommandRow& row() const { return *command->row; }
   std::string_view arg(size_t i) const { return args[i]; }
@@ -72,6 +85,21 @@ struct Context {
     reply.Error(status);
     return Outcome::kDone;
   }
+
+  // For `return context.Park(deadline);` in a handler that wrote and changed nothing: the client waits for an
+  // event on one of `keys`, then the handler is called again, until `deadline` (ms since the epoch;
+  // kNoDeadline: for ever). The deadline of the first call counts.
+  Outcome Park(TimeMs deadline) {
+    park_deadline = deadline;
+    return Outcome::kPark;
+  }
+  // False: somebody who came earlier is about to take from this key. A blocking handler then treats it as
+  // empty.
+  bool MayTake(size_t i = 0) const {
+    return wait == nullptr || !wait->queue->Withheld(db->index(), key(i), wait->arrival);
+  }
+  // The call has parked before and is tried again after an event.
+  bool woken() const { return wait != nullptr && wait->woken; }
 };
 
 }  // namespace moonshard::command

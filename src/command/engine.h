@@ -35,6 +35,9 @@ class Client {
 
   // A launched batch has answered: its replies are in `out`, and the client may run the next one.
   virtual void OnBatchAnswered() = 0;
+  // Its last call waits for an event; the replies before it are in `out` and should leave. The client may
+  // give the batch up (Engine::Abandon), also from inside.
+  virtual void OnBatchParked() {}
 
  protected:
   ~Client() = default;
@@ -65,8 +68,21 @@ class Engine {
   // so the input may go.
   RunResult Run(Batch* batch, Client& client, std::span<const char> input);
 
-  // The client goes while its batch is away; the batch finishes for nobody.
-  static void Abandon(Batch* batch) { batch->client = nullptr; }
+  // The client goes while its batch is away; the batch finishes for nobody. A call that waits ends without
+  // effect.
+  static void Abandon(Batch* batch) {
+    batch->client = nullptr;
+    if (batch->wait.state == BatchWait::State::kParked) batch->engine->AbandonWait(batch);
+  }
+  static bool IsParked(const Batch& batch) { return batch.wait.state == BatchWait::State::kParked; }
+
+  // At the end of a turn, when nothing more of it changes keys: tells waiting clients whose turn it is.
+  void EndTurn() { waits_.EndTurn(); }
+  bool HasWork() const { return waits_.HasWork(); }
+  const db::WaitQueue& waits() const { return waits_; }
+  // Clients of this shard that wait for an event.
+  size_t clients_parked() const { return parked_count_; }
+
   // Null: always open.
   void set_gate(ReplyGate* gate) { gate_ = gate; }
 
@@ -105,8 +121,10 @@ class Engine {
   void StartTransaction(Batch* batch);
   void SendParts(Batch* batch);
   void RunArrivedPart(Part& part);
+  void RunWhenUnlocked(Part& part, void (*run)(tx::Part&, shard::Shard&), void (*done)(tx::Part&));
   void PartDone(Part& part);
   void PartReturned(Part& part);
+  bool GateOpen(Batch& batch, void (*open)(ReplyGate::Waiter&));
   void StageRan(Batch* batch);
   void Advance(Batch* batch);
   shard::Task<void> RunBody(Batch* batch);
@@ -115,6 +133,29 @@ class Engine {
   void MergeReplies(Batch& batch, base::Buffer& out);
   void MergeSpread(Batch& batch, const Call& call, size_t call_idx, base::Buffer& out);
   static void TakePiece(Part& part, size_t end, base::Buffer& out);
+
+  // engine_wait.cc
+  friend void OnWaitDeadline(void* batch);
+  void StartWait(Batch* batch);
+  void RunWait(Batch* batch);
+  void SendVisit(Part& part);
+  void RunArrivedVisit(Part& part);
+  void VisitDone(Part& part);
+  shard::Task<void> RunSpreadWait(Batch* batch);
+  void Visit(Part& part, size_t key_begin, size_t key_count);
+  void StandInLine(Part& part, size_t key_begin, size_t key_count);
+  void LeaveLines(Part& part);
+  static void TellTurn(db::WaitQueue::Waiter& waiter);
+  void HearTurn(Part& part);
+  void WaitRan(Batch* batch);
+  void Park(Batch* batch);
+  void ArmDeadline(Batch& batch);
+  void DeadlinePassed(Batch* batch);
+  void TimeOut(Batch* batch);
+  void AbandonWait(Batch* batch);
+  void EndWait(Batch* batch);
+  void PartLeft(Part& part);
+  void AnswerWait(Batch* batch);
 
   ShardState& state_;
   const Registry& registry_;
@@ -125,6 +166,9 @@ class Engine {
   Batch* free_ = nullptr;
   std::vector<std::unique_ptr<Batch>> batches_;
   size_t away_count_ = 0;
+  db::WaitQueue waits_;
+  uint64_t wait_sequence_ = 0;
+  size_t parked_count_ = 0;
   shard::TaskScope tasks_;
 };
 

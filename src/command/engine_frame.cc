@@ -60,8 +60,8 @@ void Engine::Prepare(Batch& batch, Client& client, Call& call) {
   }
   const CommandRow& row = *command->row;
   batch.remote |= call.spread || call.shard != home_;
-  if (row.is(kSession | kWakes) || (row.body != nullptr && (row.handler == nullptr || call.spread)))
-      [[unlikely]] {
+  if (row.is(kSession | kWakes | kBlocking) ||
+      (row.body != nullptr && (row.handler == nullptr || call.spread))) [[unlikely]] {
     batch.barrier = true;
   }
 }

@@ -16,6 +16,10 @@ bool NeedsBody(const Call& call) {
   const CommandRow& row = *call.command->row;
   return row.handler == nullptr || (call.spread && row.body != nullptr);
 }
+
+bool MayBlock(const Call& call) {
+  return call.error == CallError::kNone && call.command->row->is(kBlocking);
+}
 }  // namespace
 
 void Engine::Launch(Batch* batch, Client& client, std::span<const char> input) {
@@ -44,6 +48,10 @@ void Engine::StartStage(Batch* batch) {
   batch->ran_body = batch->answered = false;
   if (NeedsBody(batch->calls[batch->stage_begin])) {
     tasks_.Spawn(RunBody(batch));
+    return;
+  }
+  if (MayBlock(batch->calls[batch->stage_begin])) {
+    StartWait(batch);
     return;
   }
   BuildParts(*batch);
@@ -129,6 +137,16 @@ void Engine::RunArrivedPart(Part& part) {
     PartDone(part);
     return;
   }
+  auto run = [](tx::Part& due, shard::Shard& here) {
+    here.local<ShardState>().engine->ExecutePart(*static_cast<Part*>(due.user));
+  };
+  RunWhenUnlocked(part, run, [](tx::Part& ran) {
+    Part& done = *static_cast<Part*>(ran.user);
+    shard::Shard::Current().local<ShardState>().engine->PartDone(done);
+  });
+}
+
+void Engine::RunWhenUnlocked(Part& part, void (*run)(tx::Part&, shard::Shard&), void (*done)(tx::Part&)) {
   BuildLocks(part);
   part.local = tx::Part();
   part.local.shard = home_;
@@ -136,13 +154,8 @@ void Engine::RunArrivedPart(Part& part) {
   part.local.whole_shard = part.whole_shard;
   part.local.whole_shard_mode = part.whole_mode;
   part.local.user = &part;
-  part.local.run = [](tx::Part& due, shard::Shard& here) {
-    here.local<ShardState>().engine->ExecutePart(*static_cast<Part*>(due.user));
-  };
-  state_.tx->RunLocal(part.local, [](tx::Part& ran) {
-    Part& done = *static_cast<Part*>(ran.user);
-    shard::Shard::Current().local<ShardState>().engine->PartDone(done);
-  });
+  part.local.run = run;
+  state_.tx->RunLocal(part.local, done);
 }
 
 // On the part's shard: it ran, its batch wants to know.
@@ -218,18 +231,23 @@ void Engine::FillTransaction(Batch& batch, tx::Kind kind) {
 
 // ---- answers
 
-void Engine::StageRan(Batch* batch) {
-  if (gate_ != nullptr) {
-    batch->gate_waiter.user = batch;
-    batch->gate_waiter.open = [](ReplyGate::Waiter& waiter) {
-      auto* held = static_cast<Batch*>(waiter.user);
-      held->engine->StageRan(held);
-    };
-    for (size_t i = 0; i < batch->part_count; ++i) {
-      const Part& part = *batch->parts[i];
-      if (!gate_->OpenOrWait(part.shard, part.position, batch->gate_waiter)) return;
-    }
+bool Engine::GateOpen(Batch& batch, void (*open)(ReplyGate::Waiter&)) {
+  if (gate_ == nullptr) return true;
+  batch.gate_waiter.user = &batch;
+  batch.gate_waiter.open = open;
+  for (size_t i = 0; i < batch.part_count; ++i) {
+    const Part& part = *batch.parts[i];
+    if (!gate_->OpenOrWait(part.shard, part.position, batch.gate_waiter)) return false;
   }
+  return true;
+}
+
+void Engine::StageRan(Batch* batch) {
+  bool open = GateOpen(*batch, [](ReplyGate::Waiter& waiter) {
+    auto* held = static_cast<Batch*>(waiter.user);
+    held->engine->StageRan(held);
+  });
+  if (!open) return;
   if (batch->client != nullptr) {
     base::Buffer& out = batch->client->out;
     size_t before = out.size();

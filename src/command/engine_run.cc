@@ -21,11 +21,14 @@ Engine::Engine(ShardState& state, const Registry& registry)
       registry_(registry),
       seed_(state.keyspace->seed()),
       home_(state.shard->id()),
-      shard_count_(state.shard->shard_count()) {
+      shard_count_(state.shard->shard_count()),
+      waits_(*state.keyspace) {
   state_.stats.calls.resize(registry.index_count());
 }
 
-Engine::~Engine() = default;
+Engine::~Engine() {
+  for (const auto& batch : batches_) state_.shard->CancelTimer(batch->wait_timer);
+}
 
 Batch* Engine::Take() {
   if (free_ == nullptr) {
@@ -73,7 +76,11 @@ bool Engine::MayRunHere(const Batch& batch, const Session& session) const {
   if (batch.remote) return false;
   if (batch.barrier) {
     const Call& last = batch.calls.back();
-    if (last.error == CallError::kNone && last.command->row->handler == nullptr) return false;  // a body
+    if (last.error == CallError::kNone) {
+      const CommandRow& row = *last.command->row;
+      // A body, or a call that may have to wait.
+      if (row.handler == nullptr || row.is(kBlocking)) return false;
+    }
   }
   // Replies that may have to wait for the log are held in a batch of their own.
   if (gate_ != nullptr) [[unlikely]]

@@ -214,6 +214,9 @@ consteval bool RowsAreSane(std::span<const CommandRow> rows) {
     if (row.summary.empty() || row.since.empty()) return false;
     if (row.merge != Merge::kNone && row.handler == nullptr) return false;
     if (row.route == Route::kAllShards && row.merge == Merge::kNone) return false;
+    // The handler of a blocking row also serves spread keys (engine_wait.cc).
+    bool may_block = row.handler != nullptr && row.body == nullptr && row.merge == Merge::kNone;
+    if (row.is(kBlocking) && !may_block) return false;
   }
   return true;
 }

@@ -1,5 +1,7 @@
 #include "net/connection.h"
 
+#include <utility>
+
 #include "command/server_control.h"
 #include "command/shard_state.h"
 #include "net/listener.h"
@@ -116,6 +118,19 @@ void Connection::OnBatchAnswered() {
   MayProceed();
 }
 
+void Connection::OnBatchParked() {
+  MarkDirty();
+  if (ended_) GiveUpWaiting();
+}
+
+// Nobody is there any more for what the waiting command might get; what was answered before it still leaves.
+void Connection::GiveUpWaiting() {
+  command::Engine::Abandon(std::exchange(away_, nullptr));
+  waiting_ = false;
+  session.close_after_reply = true;
+  MarkDirty();
+}
+
 void Connection::MayProceed() {
   if (waiting_ || closing_ || running_) return;
   if (!broken_ && input_begin_ != input_.size() && !output_full() && !session.close_after_reply) RunInput();
@@ -178,6 +193,7 @@ void Connection::OnSent() {
 // Commands that came before the peer's end are answered first.
 void Connection::OnEnd() {
   ended_ = true;
+  if (waiting_ && command::Engine::IsParked(*away_)) GiveUpWaiting();
   MarkDirty();
 }
 

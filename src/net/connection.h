@@ -50,6 +50,7 @@ class Connection final : public shard::StreamHandler, public command::Client {
   void OnClosed() override;
   // command::Client
   void OnBatchAnswered() override;
+  void OnBatchParked() override;
 
   Connection* previous = nullptr;  // the listener's list of all connections
   Connection* next = nullptr;
@@ -62,6 +63,7 @@ class Connection final : public shard::StreamHandler, public command::Client {
   size_t RunCommands(std::span<char> data);
   void RunInput();
   void KeepRest(std::span<char> rest);
+  void GiveUpWaiting();
   void FailProtocol(std::string_view error);
   void MayProceed();
   void UpdateReading();

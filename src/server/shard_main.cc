@@ -35,6 +35,7 @@ void ShardMain::EndTurn() {
   }
   tx_.EndTurn();
   listener_.EndTurn();
+  engine_.EndTurn();
   PublishMemory();
 }
 
@@ -47,7 +48,8 @@ void ShardMain::PublishMemory() {
 }
 
 bool ShardMain::HasWork() const {
-  return listener_.has_dirty() || tx_.HasWork() || keyspace_.NextDeadlineHint() <= keyspace_.now();
+  return listener_.has_dirty() || tx_.HasWork() || engine_.HasWork() ||
+         keyspace_.NextDeadlineHint() <= keyspace_.now();
 }
 
 TimeNs ShardMain::NextDeadline() const {
