@@ -154,8 +154,7 @@ struct Batch {
   std::vector<uint32_t> scratch_positions;
   bool ran_body = false;          // the stage is a body; its reply is in body_reply
   bool answered = false;          // the stage's replies are in the client's output
-  // Other shards still use the parts: the manager its tx_parts and locks, or the wait queues their nodes.
-  bool transaction_open = false;
+  bool transaction_open = false;  // others still use the parts: the manager, or shards where it waited
   BatchWait wait;
   shard::Timer wait_timer{&OnWaitDeadline, this};
   Batch* next_free = nullptr;
