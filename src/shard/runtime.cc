@@ -68,6 +68,7 @@ Runtime::Runtime(Env& env, RuntimeOptions options, Factory factory)
     : env_(env),
       options_(std::move(options)),
       factory_(std::move(factory)),
+      cpu_count_(UsableCpuCount()),
       set_(std::make_unique<ShardSet>(env, options_.shard_count, options_.ring_slots)) {}
 
 Runtime::~Runtime() {
@@ -117,7 +118,7 @@ base::Status Runtime::MakeShard(ShardId id) {
   made.now_ns_ = env_.MonotonicNow();
   made.now_ms_ = std::max(made.now_ms_, env_.WallNow());
   const BusyPoll busy_poll = env_.simulated() ? BusyPoll{BusyPoll::Mode::kNo, 0} : options_.busy_poll;
-  made.spin_.Init(busy_poll, UsableCpuCount(), shard_count(), made.now_ns_);
+  made.spin_.Init(busy_poll, cpu_count_, shard_count(), made.now_ns_);
   made.hooks_ = factory_(made);
   MS_CHECK(made.hooks_ != nullptr);
   return {};

@@ -97,6 +97,7 @@ class Runtime {
   Env& env_;
   RuntimeOptions options_;
   Factory factory_;
+  uint32_t cpu_count_;  // cores of the process, counted before its threads are pinned
   std::unique_ptr<ShardSet> set_;
   std::unique_ptr<Threads> threads_;
   std::atomic<bool> stop_{false};

@@ -3,12 +3,13 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace moonshard::shard {
 
 void SpinPolicy::Init(BusyPoll config, uint32_t cpu_count, uint32_t shard_count, TimeNs now) {
   mode_ = config.mode;
-  if (mode_ == BusyPoll::Mode::kAuto && cpu_count < shard_count + 1) mode_ = BusyPoll::Mode::kNo;
+  if (mode_ == BusyPoll::Mode::kAuto && cpu_count < shard_count) mode_ = BusyPoll::Mode::kNo;
   switch (mode_) {
     case BusyPoll::Mode::kAuto:
       spin_ns_ = kAutoSpinNs;
@@ -39,11 +40,17 @@ void SpinPolicy::Check(TimeNs now) {
 void SpinPolicy::Observe(double switches_per_second, TimeNs now) {
   const bool was_paused = spin_ns_ == 0;
   if (switches_per_second > kSwitchesPerSecondMax) {
+    if (!was_paused && !std::exchange(warned_, true)) {  // one burst says little
+      next_check_ns_ = now + kCheckEveryNs;
+      return;
+    }
+    warned_ = false;
     spin_ns_ = 0;
     next_check_ns_ = now + pause_ns_;
     pause_ns_ = std::min(pause_ns_ * 2, kPauseMaxNs);
     return;
   }
+  warned_ = false;
   if (!was_paused) pause_ns_ = kPauseMinNs;
   spin_ns_ = kAutoSpinNs;
   next_check_ns_ = now + kCheckEveryNs;

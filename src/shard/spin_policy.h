@@ -19,7 +19,7 @@ struct BusyPoll {
 class SpinPolicy {
  public:
   // Called on the shard's thread. `cpu_count`: cores this process may use. In auto mode there is no spinning
-  // without a core to spare for the clients and the kernel.
+  // with fewer cores than shards; where clients share the cores, the switches tell (Observe).
   void Init(BusyPoll config, uint32_t cpu_count, uint32_t shard_count, TimeNs now);
   // How long after the last work item to keep spinning, at `now`.
   TimeNs SpinNs(TimeNs now) {
@@ -33,12 +33,13 @@ class SpinPolicy {
 
  private:
   static constexpr TimeNs kAutoSpinNs = 30'000;
-  static constexpr TimeNs kCheckEveryNs = 200'000'000;
+  static constexpr TimeNs kCheckEveryNs = 500'000'000;
   static constexpr TimeNs kPauseMinNs = 1'000'000'000;
   static constexpr TimeNs kPauseMaxNs = 16'000'000'000;
-  // Above this the core is shared. An undisturbed thread sees fewer than 5 per second on the machines we
-  // tried.
-  static constexpr double kSwitchesPerSecondMax = 25.0;
+  // Above this the core is shared. A thread that spins alone on a core is switched away some 40 times a
+  // second by the kernel's own threads, for microseconds each; next to one busy process it is 125 times or
+  // more, for milliseconds (Linux 6.18, HZ 250).
+  static constexpr double kSwitchesPerSecondMax = 90.0;
 
   void Check(TimeNs now);
   static int64_t InvoluntarySwitches();
@@ -49,6 +50,7 @@ class SpinPolicy {
   TimeNs last_check_ns_ = 0;
   TimeNs pause_ns_ = kPauseMinNs;
   int64_t last_switches_ = 0;
+  bool warned_ = false;  // the last window was over the limit
 };
 
 }  // namespace moonshard::shard
