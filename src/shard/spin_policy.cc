@@ -9,7 +9,8 @@ namespace moonshard::shard {
 
 void SpinPolicy::Init(BusyPoll config, uint32_t cpu_count, uint32_t shard_count, TimeNs now) {
   mode_ = config.mode;
-  if (mode_ == BusyPoll::Mode::kAuto && cpu_count < shard_count) mode_ = BusyPoll::Mode::kNo;
+  const bool core_to_spare = cpu_count > shard_count || shard_count == 1;
+  if (mode_ == BusyPoll::Mode::kAuto && !core_to_spare) mode_ = BusyPoll::Mode::kNo;
   switch (mode_) {
     case BusyPoll::Mode::kAuto:
       spin_ns_ = kAutoSpinNs;

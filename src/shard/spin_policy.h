@@ -18,8 +18,10 @@ struct BusyPoll {
 
 class SpinPolicy {
  public:
-  // Called on the shard's thread. `cpu_count`: cores this process may use. In auto mode there is no spinning
-  // with fewer cores than shards; where clients share the cores, the switches tell (Observe).
+  // Called on the shard's thread. `cpu_count`: cores this process may use. In auto mode several shards do not
+  // spin without a core to spare: two shards that shared two cores with their clients lost a third of their
+  // throughput by it. A single shard spins on its only core, as clients may be elsewhere; the switches tell
+  // (Observe).
   void Init(BusyPoll config, uint32_t cpu_count, uint32_t shard_count, TimeNs now);
   // How long after the last work item to keep spinning, at `now`.
   TimeNs SpinNs(TimeNs now) {

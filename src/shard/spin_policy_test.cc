@@ -15,11 +15,13 @@ TEST(SpinPolicy, ModesMeanWhatTheySay) {
   EXPECT_EQ(policy.SpinNs(kSecond * 100), 7'000);
 }
 
-TEST(SpinPolicy, AutomaticNeedsACorePerShard) {
+TEST(SpinPolicy, AutomaticNeedsACoreToSpareForSeveralShards) {
   SpinPolicy policy;
-  policy.Init({BusyPoll::Mode::kAuto, 0}, 3, 4, 0);
-  EXPECT_EQ(policy.SpinNs(1), 0);
   policy.Init({BusyPoll::Mode::kAuto, 0}, 4, 4, 0);
+  EXPECT_EQ(policy.SpinNs(1), 0);
+  policy.Init({BusyPoll::Mode::kAuto, 0}, 1, 1, 0);
+  EXPECT_GT(policy.SpinNs(1), 0);
+  policy.Init({BusyPoll::Mode::kAuto, 0}, 5, 4, 0);
   EXPECT_GE(policy.SpinNs(1), 20'000);
   EXPECT_LE(policy.SpinNs(1), 50'000);
 }
