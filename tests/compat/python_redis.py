@@ -27,7 +27,7 @@ def incr(client, key):
 
 def tracker(port, checks):
     """Tasks are created in pipelines, claimed with SET NX, counted, renamed when done, and swept by SCAN."""
-    client = redis.Redis(port=port, decode_responses=True)
+    client = redis.Redis(host="127.0.0.1", port=port, decode_responses=True)
     with client.pipeline(transaction=False) as pipe:
         for i in range(TASKS):
             pipe.set(f"task:{i}:open", f"body of {i} — ünïcødé")
@@ -35,7 +35,7 @@ def tracker(port, checks):
     claimed = [[] for _ in range(WORKERS)]
 
     def work(me):
-        mine = redis.Redis(port=port, decode_responses=True, client_name=f"worker-{me}")
+        mine = redis.Redis(host="127.0.0.1", port=port, decode_responses=True, client_name=f"worker-{me}")
         for i in range(TASKS):
             if mine.set(f"lock:{i}", me, nx=True, ex=60):
                 mine.rename(f"task:{i}:open", f"task:{i}:done")
@@ -64,7 +64,7 @@ def tracker(port, checks):
 
 def surface(port, checks):
     """Each command once, through the client's own parsing of replies."""
-    client = redis.Redis(port=port)
+    client = redis.Redis(host="127.0.0.1", port=port)
     checks.expect(client.ping() is True and client.echo("x") == b"x", "ping, echo")
     client.flushall()
     checks.expect(client.set("a", b"\x00\xff") and client.get("a") == b"\x00\xff", "binary values")
@@ -82,7 +82,7 @@ def surface(port, checks):
         cursor, more = client.scan(cursor, count=1000)
         keys += more
     checks.expect(sorted(keys) == [b"a", b"b", b"e"], f"SCAN: {keys}")
-    other = redis.Redis(port=port, db=3)
+    other = redis.Redis(host="127.0.0.1", port=port, db=3)
     checks.expect(other.get("a") is None and other.set("a", "3") and client.get("a") == b"4", "db=3")
     other.flushdb()
     checks.expect(other.dbsize() == 0 and client.dbsize() == 3, "flushdb")
@@ -96,7 +96,7 @@ def surface(port, checks):
     checks.expect(client.command()["get"]["arity"] == 2, "command()")
     for call, error in ((lambda: client.execute_command("INCR", "x", "y"), redis.ResponseError), (lambda: client.rename("none", "x"), redis.ResponseError),
                         (lambda: client.execute_command("NOSUCH"), redis.ResponseError),
-                        (lambda: redis.Redis(port=port, db=99).get("a"), redis.ResponseError)):
+                        (lambda: redis.Redis(host="127.0.0.1", port=port, db=99).get("a"), redis.ResponseError)):
         try:
             call()
             checks.expect(False, f"no {error.__name__} was raised")
@@ -133,12 +133,12 @@ def session_cache(port, checks):
 def passwords(checks, shards):
     with servers.ours("--requirepass", "pass", shards=shards) as server:
         try:
-            redis.Redis(port=server.port).get("a")
+            redis.Redis(host="127.0.0.1", port=server.port).get("a")
             checks.expect(False, "no AuthenticationError")
         except redis.AuthenticationError:
             checks.expect(True, "")
-        checks.expect(redis.Redis(port=server.port, password="pass").set("a", 1), "with a password")
-        checks.expect(redis.Redis(port=server.port, username="default", password="pass").get("a") == b"1", "with a user")
+        checks.expect(redis.Redis(host="127.0.0.1", port=server.port, password="pass").set("a", 1), "with a password")
+        checks.expect(redis.Redis(host="127.0.0.1", port=server.port, username="default", password="pass").get("a") == b"1", "with a user")
         url = redis.from_url(f"redis://:pass@127.0.0.1:{server.port}/2")
         checks.expect(url.set("a", 2) and url.get("a") == b"2", "by URL")
 
