@@ -110,7 +110,7 @@ def surface(port, checks):
 
 def session_cache(port, checks):
     """Sessions that run out, through a pool that is shared by threads."""
-    pool = redis.BlockingConnectionPool(port=port, max_connections=6, timeout=20)
+    pool = redis.BlockingConnectionPool(host="127.0.0.1", port=port, max_connections=6, timeout=20)
     client = redis.Redis(connection_pool=pool)
 
     def touch(me):
