@@ -58,8 +58,14 @@ class Database {
   dash::Table::Ref FindForWrite(const Key& key);
 
   // Sets or replaces a whole string value of any former type. `deadline` kNoDeadline: none.
-  base::Status SetString(const Key& key, std::string_view bytes, TimeMs deadline,
-                         EventName event = kEventSet);
+  base::Status SetString(const Key& key, std::string_view bytes, TimeMs deadline, EventName event = kEventSet,
+                         types::StringForm form = types::StringForm::kPlain);
+  // Replaces the bytes of the string at `key` from `offset` on by `bytes`, in place where its block allows. A
+  // gap is filled with zero bytes, the value grows if needed, an absent key is created; the deadline stays.
+  // `ref` is what FindForWrite(key) returned; `bytes` do not lie in it. The caller has checked its type and
+  // kStringBytesMax. Returns the new length.
+  base::Result<size_t> PatchString(const Key& key, dash::Table::Ref ref, size_t offset,
+                                   std::string_view bytes, EventName event);
   // Adds `delta` to the integer at `key` (0 if absent) and keeps its deadline.
   base::Result<int64_t> IncrementBy(const Key& key, int64_t delta, EventName event = kEventIncrement);
   // Replaces the deadline of an existing key.
@@ -72,7 +78,10 @@ class Database {
 
   // For undo (db/undo_target.h): set, erase and set a deadline as above, but nothing expires on the way and
   // no event is sent. A key that is absent stays absent.
-  void RestoreString(const Key& key, std::string_view bytes, TimeMs deadline);
+  void RestoreString(const Key& key, std::string_view bytes, TimeMs deadline, types::StringForm form);
+  // The inverse of PatchString: `bytes` return to `offset`, then the value is cut to `size`.
+  void RestorePatch(const Key& key, size_t offset, std::string_view bytes, size_t size,
+                    types::StringForm form);
   void RestoreDeadline(const Key& key, TimeMs deadline);
   void RestoreAbsence(const Key& key);
 
@@ -87,9 +96,17 @@ class Database {
   // back.
   bool HasRoom(const dash::Entry& entry, size_t value_bytes, TimeMs deadline);
   // Puts a string value where `ref` is, or inserts the key if it is empty.
-  base::Status Store(const Key& key, dash::Table::Ref ref, std::string_view bytes, TimeMs deadline);
+  base::Status Store(const Key& key, dash::Table::Ref ref, std::string_view bytes, TimeMs deadline,
+                     types::StringForm form);
   base::Status Replace(dash::Table::Ref ref, const types::StringShape& shape, std::string_view bytes,
                        types::HeapString heap, TimeMs deadline);
+  // PatchString by what is there (strings.cc).
+  base::Status PatchAbsent(const Key& key, size_t offset, std::string_view bytes);
+  base::Status PatchInline(dash::Table::Ref ref, size_t offset, std::string_view bytes, size_t size);
+  base::Status PatchIntoHeap(dash::Table::Ref ref, size_t offset, std::string_view bytes, size_t size);
+  base::Status PatchHeap(dash::Table::Ref ref, size_t offset, std::string_view bytes, size_t size);
+  void ReportPatch(const dash::Entry& entry, size_t offset, std::string_view bytes);
+  void CutString(const Key& key, dash::Table::Ref ref, size_t size, types::StringForm form);
   void ReportErase(const dash::Entry& entry, types::MutationReason reason);
   void Drop(dash::Table::Ref ref);
   void ReleaseAllOutside();
