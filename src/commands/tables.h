@@ -8,6 +8,7 @@
 namespace moonshard::commands {
 
 std::span<const command::CommandRow> StringCommands();
+std::span<const command::CommandRow> BitmapCommands();
 std::span<const command::CommandRow> GenericCommands();
 std::span<const command::CommandRow> ConnectionCommands();
 std::span<const command::CommandRow> ServerCommands();

@@ -24,7 +24,7 @@ void Store64(char* to, uint64_t word) {
 // The last bytes of a string, fewer than 8, as a word whose other bytes are zero.
 uint64_t LoadTail(const char* from, size_t size) {
   uint64_t word = 0;
-  std::memcpy(&word, from, size);
+  if (size != 0) std::memcpy(&word, from, size);
   return word;
 }
 
@@ -33,6 +33,7 @@ template <typename Fn>
 void CombineScalar(char* to, const char* a, const char* b, size_t size, Fn fn) {
   size_t at = 0;
   for (; at + 8 <= size; at += 8) Store64(to + at, fn(Load64(a + at), Load64(b + at)));
+  if (at == size) return;
   const uint64_t tail = fn(LoadTail(a + at, size - at), LoadTail(b + at, size - at));
   std::memcpy(to + at, &tail, size - at);
 }
