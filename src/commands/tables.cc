@@ -5,7 +5,8 @@
 namespace moonshard::commands {
 
 std::span<const std::span<const command::CommandRow>> AllCommands() {
-  static const std::array tables = {StringCommands(), BitmapCommands(), GenericCommands(),
+  static const std::array tables = {StringCommands(),     StringEditCommands(), StringManyCommands(),
+                                    StringLcsCommands(),  BitmapCommands(),     GenericCommands(),
                                     ConnectionCommands(), ServerCommands()};
   return tables;
 }

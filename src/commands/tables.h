@@ -8,6 +8,9 @@
 namespace moonshard::commands {
 
 std::span<const command::CommandRow> StringCommands();
+std::span<const command::CommandRow> StringEditCommands();
+std::span<const command::CommandRow> StringManyCommands();
+std::span<const command::CommandRow> StringLcsCommands();
 std::span<const command::CommandRow> BitmapCommands();
 std::span<const command::CommandRow> GenericCommands();
 std::span<const command::CommandRow> ConnectionCommands();

@@ -167,6 +167,7 @@ class Keyspace {
   uint64_t used_bytes() const { return outside_bytes_ + slab_.used_bytes(); }
   uint64_t outside_bytes() const { return outside_bytes_; }
   const dash::Slab& slab() const { return slab_; }
+  dash::Slab& slab() { return slab_; }
 
  private:
   friend class Database;
