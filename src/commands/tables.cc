@@ -6,7 +6,7 @@ namespace moonshard::commands {
 
 std::span<const std::span<const command::CommandRow>> AllCommands() {
   static const std::array tables = {
-      BitmapCommands(), ConnectionCommands(), GenericCommands(),   ServerCommands(),
+      BitmapCommands(), ConnectionCommands(), GenericCommands(),   ObjectCommands(),     ServerCommands(),
       StringCommands(), StringEditCommands(), StringLcsCommands(), StringManyCommands(),
   };
   return tables;

@@ -10,6 +10,7 @@ namespace moonshard::commands {
 std::span<const command::CommandRow> BitmapCommands();
 std::span<const command::CommandRow> ConnectionCommands();
 std::span<const command::CommandRow> GenericCommands();
+std::span<const command::CommandRow> ObjectCommands();
 std::span<const command::CommandRow> ServerCommands();
 std::span<const command::CommandRow> StringCommands();
 std::span<const command::CommandRow> StringEditCommands();
