@@ -5,9 +5,9 @@
 namespace moonshard::commands {
 
 std::span<const std::span<const command::CommandRow>> AllCommands() {
-  static const std::array tables = {StringCommands(),    StringEditCommands(), StringManyCommands(),
-                                    StringLcsCommands(), GenericCommands(),    ConnectionCommands(),
-                                    ServerCommands()};
+  static const std::array tables = {StringCommands(),    StringEditCommands(),    StringManyCommands(),
+                                    StringLcsCommands(), StringCompareCommands(), StringIncrexCommands(),
+                                    GenericCommands(),   ConnectionCommands(),    ServerCommands()};
   return tables;
 }
 

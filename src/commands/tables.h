@@ -11,6 +11,8 @@ std::span<const command::CommandRow> StringCommands();
 std::span<const command::CommandRow> StringEditCommands();
 std::span<const command::CommandRow> StringManyCommands();
 std::span<const command::CommandRow> StringLcsCommands();
+std::span<const command::CommandRow> StringCompareCommands();
+std::span<const command::CommandRow> StringIncrexCommands();
 std::span<const command::CommandRow> GenericCommands();
 std::span<const command::CommandRow> ConnectionCommands();
 std::span<const command::CommandRow> ServerCommands();
