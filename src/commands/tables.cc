@@ -5,7 +5,8 @@
 namespace moonshard::commands {
 
 std::span<const std::span<const command::CommandRow>> AllCommands() {
-  static const std::array tables = {StringCommands(), GenericCommands(), ConnectionCommands(),
+  static const std::array tables = {StringCommands(),      GenericCommands(), GenericScanCommands(),
+                                    GenericMoveCommands(), ExpireCommands(),  ConnectionCommands(),
                                     ServerCommands()};
   return tables;
 }

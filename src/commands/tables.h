@@ -9,6 +9,9 @@ namespace moonshard::commands {
 
 std::span<const command::CommandRow> StringCommands();
 std::span<const command::CommandRow> GenericCommands();
+std::span<const command::CommandRow> GenericScanCommands();
+std::span<const command::CommandRow> GenericMoveCommands();
+std::span<const command::CommandRow> ExpireCommands();
 std::span<const command::CommandRow> ConnectionCommands();
 std::span<const command::CommandRow> ServerCommands();
 

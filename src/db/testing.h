@@ -51,7 +51,7 @@ class Shadow final : public types::MutationConsumer {
   void OnMutation(const types::Mutation& mutation) override {
     PlainDatabase& database = contents_[mutation.db.value()];
     auto found = database.find(std::string(mutation.key));
-    if (mutation.kind != types::MutationKind::kFlush) {
+    if (mutation.kind != types::MutationKind::kFlush && mutation.kind != types::MutationKind::kSwap) {
       ASSERT_EQ(mutation.before != nullptr, found != database.end()) << mutation.key;
       if (mutation.before != nullptr) {
         ASSERT_EQ(PlainOf(*mutation.before), found->second) << mutation.key;
@@ -78,6 +78,9 @@ class Shadow final : public types::MutationConsumer {
         return;
       case types::MutationKind::kFlush:
         database.clear();
+        return;
+      case types::MutationKind::kSwap:
+        database.swap(contents_[mutation.other_db.value()]);
         return;
     }
   }
@@ -113,7 +116,7 @@ class RandomOperations {
     Database& database = keyspace_.database(index);
     std::string text = RandomKey();
     Key key = KeyOf(text);
-    switch (random_.Below(8)) {
+    switch (random_.Below(11)) {
       case 0:
       case 1:
       case 2:
@@ -133,11 +136,36 @@ class RandomOperations {
       case 6:
         database.Find(key);
         break;
-      default:
+      case 7:
         if (random_.OneIn(200)) database.Flush();
+        break;
+      case 8:
+        CopyTo(database, key, RandomKey());
+        break;
+      case 9:
+        MoveTo(database, key, RandomKey(), DbIndex(static_cast<uint16_t>(random_.Below(database_count))));
+        break;
+      default:
+        if (random_.OneIn(50))
+          keyspace_.Swap(index, DbIndex(static_cast<uint16_t>(random_.Below(database_count))));
         break;
     }
     return index;
+  }
+
+  void CopyTo(Database& database, const Key& from, const std::string& to) {
+    const dash::Entry* entry = database.Find(from);
+    if (entry == nullptr) return;
+    auto value = types::DetachedValue::Clone(*entry);
+    ASSERT_TRUE(value);
+    EXPECT_TRUE(database.Place(KeyOf(to), value).ok());
+  }
+  void MoveTo(Database& database, const Key& from, const std::string& to, DbIndex to_db) {
+    dash::Table::Ref ref = database.FindForWrite(from);
+    if (!ref || (to_db == database.index() && to == from.text)) return;
+    auto value = types::DetachedValue::Lend(*database.table().entry(ref));
+    EXPECT_TRUE(keyspace_.database(to_db).Place(KeyOf(to), value).ok());
+    database.EraseLent(from, "move_from");
   }
 
  private:

@@ -25,6 +25,9 @@ void UndoLog::Rollback() {
       case Inverse::kRestoreDeadline:
         target_.RestoreDeadline(record.db, key, record.deadline);
         break;
+      case Inverse::kSwap:
+        target_.Swap(record.db, DbIndex(static_cast<uint16_t>(record.value_bytes)));
+        break;
     }
   }
   Forget();
@@ -48,6 +51,10 @@ void UndoLog::OnMutation(const Mutation& mutation) {
       return;
     case MutationKind::kFlush:
       target_.ForEach(mutation.db, [&](const dash::Entry& entry) { AddFormer(mutation.db, entry); });
+      return;
+    case MutationKind::kSwap:
+      records_.push_back(
+          {text_.size(), mutation.other_db.value(), kNoDeadline, 0, mutation.db, Inverse::kSwap});
       return;
   }
 }
