@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "command/call_timer.h"
 #include "command/engine.h"
 #include "command/server_control.h"
 
@@ -22,9 +23,8 @@ Engine::Engine(ShardState& state, const Registry& registry)
       seed_(state.keyspace->seed()),
       home_(state.shard->id()),
       shard_count_(state.shard->shard_count()),
-      waits_(*state.keyspace) {
-  state_.stats.calls.resize(registry.index_count());
-}
+      waits_(*state.keyspace),
+      observation_(state, registry) {}
 
 Engine::~Engine() {
   for (const auto& batch : batches_) state_.shard->CancelTimer(batch->wait_timer);
@@ -103,12 +103,16 @@ void Engine::RunHere(Batch& batch, Client& client) {
     for (const KeyRef& key : batch.keys) db.PrefetchEntry(key.hash);
   }
   size_t before = client.out.size();
+  CallTimer timer(observation_, batch, client.session, client.out);
   for (const Call& call : batch.calls) {
     context.db = &state_.keyspace->database(client.session.db);
     context.keys = {batch.keys.data() + call.key_begin, call.key_count};
     context.fan.Reset(nullptr);
+    timer.Before(call);
     Execute(context, batch, call);
+    timer.After(call);
   }
+  timer.End(batch.calls.data() + batch.calls.size());
   AdaptBatchLimit(client, client.out.size() - before, batch.calls.size());
 }
 
@@ -126,7 +130,6 @@ void Engine::AdaptBatchLimit(Client& client, size_t reply_bytes, size_t call_cou
 // (direct false) leaves its figures in context.fan for the merge.
 void Engine::Execute(Context& context, const Batch& batch, const Call& call) {
   if (call.error != CallError::kNone) [[unlikely]] {
-    ++state_.stats.errors;
     if (call.error == CallError::kStatic) {
       context.reply.Error(*call.static_error);
     } else if (call.error == CallError::kHangUp) {
@@ -140,7 +143,6 @@ void Engine::Execute(Context& context, const Batch& batch, const Call& call) {
   const CommandRow& row = *call.command->row;
   context.command = call.command;
   context.args = batch.ArgsOf(call);
-  ++state_.stats.calls[call.command->index];
   if (row.merge == Merge::kNone || call.spread) [[likely]] {
     row.handler(context);
     return;
@@ -175,15 +177,19 @@ void Engine::ExecutePart(Part& part) {
   context.db = &db;
   bool at_home = batch.engine == this;
   context.session = at_home && batch.client != nullptr ? &batch.client->session : nullptr;
+  PartTimer timer(observation_, part.items.data());
   for (Item& item : part.items) {
     const Call& call = batch.calls[item.call];
+    timer.Before(call, item);
     context.keys = {part.keys.data() + item.key_begin, item.key_count};
     context.fan.Reset(call.spread ? &part.key_ends : nullptr);
     Execute(context, batch, call);
     item.reply_end = part.arena.size();
     item.sum = context.fan.sum();
     item.status = context.fan.status();
+    timer.After(call, item);
   }
+  timer.End(part.items.data() + part.items.size());
   part.position = keyspace.sink().position();
 }
 

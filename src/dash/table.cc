@@ -290,6 +290,7 @@ void Table::FreeEverything() {
   directory_.Reset();
   wheel_.Close();
   size_ = entry_bytes_ = deadline_count_ = 0;
+  deadline_sum_ = 0;
   due_segment_ = nullptr;
   due_mask_ = 0;
 }
@@ -327,6 +328,7 @@ Table::Ref Table::Insert(uint64_t hash, std::string_view key, Type type, uint8_t
   entry_bytes_ += slab_.BlockBytes(handle);
   if (has_deadline) {
     ++deadline_count_;
+    deadline_sum_ += deadline;
     LowerEarliest(*ref.segment, deadline);
   }
   return ref;
@@ -337,7 +339,10 @@ void Table::Erase(Ref ref) {
   MS_DCHECK(segment.tags[ref.slot] != 0);
   PrepareChange(segment);
   const Handle handle = segment.handles[ref.slot];
-  if (EntryAt(handle)->has_deadline()) --deadline_count_;
+  if (EntryAt(handle)->has_deadline()) {
+    --deadline_count_;
+    deadline_sum_ -= EntryAt(handle)->deadline();
+  }
   entry_bytes_ -= slab_.Free(handle);
   segment.tags[ref.slot] = 0;
   --segment.count;
@@ -361,6 +366,7 @@ Entry* Table::SetDeadline(Ref ref, TimeMs deadline) {
   if (!had_deadline && !has_deadline) return at;
   if (has_deadline && !wheel_.Open()) return nullptr;
   PrepareChange(*ref.segment);
+  const TimeMs old_deadline = had_deadline ? at->deadline() : 0;
   if (had_deadline && has_deadline) {
     at->set_deadline(deadline);
   } else {
@@ -368,6 +374,7 @@ Entry* Table::SetDeadline(Ref ref, TimeMs deadline) {
     if (at == nullptr) return nullptr;
     deadline_count_ += has_deadline ? size_t{1} : ~size_t{0};
   }
+  deadline_sum_ += (has_deadline ? deadline : 0) - old_deadline;
   if (has_deadline) LowerEarliest(*ref.segment, deadline);
   return at;
 }
@@ -484,6 +491,7 @@ void Table::DeferDue(Ref ref, TimeMs until) {
 
 void Table::CheckInvariants() const {
   size_t entries = 0, segments = 0, deadlines = 0, bytes = 0, filed = 0;
+  __int128 deadline_sum = 0;
   uint64_t position = 0;
   bool due_segment_found = due_mask_ == 0;
   MS_CHECK((size_ == 0) == (segment_count_ == 0));
@@ -514,6 +522,7 @@ void Table::CheckInvariants() const {
         MS_CHECK(e->deadline() >= at->earliest || e->deadline() <= due_now_);
         ++entries;
         deadlines += e->has_deadline() ? 1 : 0;
+        deadline_sum += e->has_deadline() ? e->deadline() : 0;
         bytes += slab_.BlockBytes(at->handles[i]);
       }
       at = at->overflow != kNoHandle ? slab_.Get<Segment>(at->overflow) : nullptr;
@@ -522,7 +531,7 @@ void Table::CheckInvariants() const {
     if (position == 0) break;
   }
   MS_CHECK(entries == size_ && segments == segment_count_ && deadlines == deadline_count_ &&
-           bytes == entry_bytes_);
+           deadline_sum == deadline_sum_ && bytes == entry_bytes_);
   MS_CHECK(filed == wheel_.size() && due_segment_found);
   wheel_.CheckInvariants();
 }
