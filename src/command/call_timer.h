@@ -35,13 +35,21 @@ class CallTimer {
         mark_(observation.clock().Now()) {}
 
   MS_ALWAYS_INLINE void Before(const Call& call) {
-    if ((each_ || call.timed_alone) && run_begin_ != &call) EndRun(&call);
+    if (each_ | call.timed_alone) [[unlikely]] {
+      if (run_begin_ != &call) EndRun(&call);
+    }
     reply_begin_ = out_.size();
   }
   MS_ALWAYS_INLINE void After(const Call& call) {
     const size_t reply_bytes = out_.size() - reply_begin_;
-    observation_.Answered(call, {out_.data() + reply_begin_, reply_bytes});
-    if (each_ || call.timed_alone || reply_bytes > kCheapReplyBytes) EndRun(&call + 1);
+    // None at all, or many: by one comparison.
+    const bool odd_size = reply_bytes - 1 >= kCheapReplyBytes;
+    if (each_ | call.timed_alone | odd_size) [[unlikely]] {
+      observation_.Answered(call, {out_.data() + reply_begin_, reply_bytes});
+      EndRun(&call + 1);
+    } else if (out_.data()[reply_begin_] == '-') [[unlikely]] {
+      observation_.Answered(call, {out_.data() + reply_begin_, reply_bytes});
+    }
   }
   // `end`: one behind the last call that ran.
   void End(const Call* end) {

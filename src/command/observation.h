@@ -5,9 +5,10 @@
 // Time of calls. Reading the cheapest clock costs 8 ns, 5 % of a pipelined GET. So calls that take about
 // nothing (Command::cheap, few bytes in and out) are timed as a run, from the end of the call before to the
 // beginning of the one after, and the time is shared out among them: equally if they are of one command, in
-// the proportion of their typical times otherwise. Every sixteenth batch is timed call by call, which keeps
-// the typical times. All other calls are timed one by one, and so are the cheap ones while a threshold is
-// below kExactBelowUs or a run has recently passed one. See docs/decisions/0010-time-of-calls.md.
+// the proportion of their typical times otherwise. Now and then (kExactEvery) a batch is timed call by call,
+// which keeps the typical times. All other calls are timed one by one, and so are the cheap ones while a
+// threshold is below kExactBelowUs or a run has recently passed one. See
+// docs/decisions/0010-time-of-calls.md.
 //
 // Owned by one shard.
 
@@ -49,6 +50,7 @@ class Observation {
  public:
   // A threshold below this is watched by timing every call.
   static constexpr uint64_t kExactBelowUs = 1000;
+  static constexpr uint32_t kExactEvery = 64;
   // Distinct error prefixes; scripts can make up any number of them.
   static constexpr size_t kErrorKindsMax = 128;
 
@@ -65,7 +67,7 @@ class Observation {
       --exact_batches_left_;
       return true;
     }
-    return exact_ || (++batch_count_ & 15) == 0;
+    return exact_ || ++batch_count_ % kExactEvery == 0;
   }
   // Calls that ran one after the other, in `ticks` together; each alone or all of them cheap.
   void RanTogether(const Batch& batch, std::span<const Call> calls, uint64_t ticks, const Session* session);
