@@ -5,8 +5,11 @@
 namespace moonshard::commands {
 
 std::span<const std::span<const command::CommandRow>> AllCommands() {
-  static const std::array tables = {StringCommands(), GenericCommands(), ConnectionCommands(),
-                                    ServerCommands(), SlowlogCommands()};
+  static const std::array tables = {
+      BitmapCommands(),    ConnectionCommands(), GenericCommands(), ObjectCommands(),
+      ServerCommands(),    SlowlogCommands(),    StringCommands(),  StringEditCommands(),
+      StringLcsCommands(), StringManyCommands(),
+  };
   return tables;
 }
 
