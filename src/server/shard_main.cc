@@ -5,11 +5,12 @@
 namespace moonshard::server {
 
 namespace {
-command::ShardState MakeState(shard::Shard& shard, db::Keyspace& keyspace, tx::Manager& tx,
-                              command::ServerControl& server) {
+command::ShardState MakeState(shard::Shard& shard, db::Keyspace& keyspace, db::DataBudget& budget,
+                              tx::Manager& tx, command::ServerControl& server) {
   command::ShardState state;
   state.shard = &shard;
   state.keyspace = &keyspace;
+  state.budget = &budget;
   state.tx = &tx;
   state.server = &server;
   return state;
@@ -21,8 +22,10 @@ ShardMain::ShardMain(shard::Shard& shard, const ShardParts& parts)
       keyspace_({.seed = parts.hash_seed,
                  .random_seed = shard.env().RandomSeed(),
                  .eviction = &parts.server.live()}),
+      budget_(keyspace_, {parts.server.live(), parts.server.used_memory(), shard.shard_count()}, this,
+              shard.env().RandomSeed()),
       tx_(shard, parts.transactions),
-      state_(MakeState(shard, keyspace_, tx_, parts.server)),
+      state_(MakeState(shard, keyspace_, budget_, tx_, parts.server)),
       engine_(state_, parts.server.registry()),
       listener_(state_, parts.balance) {
   if (!shard.env().simulated()) {
@@ -39,22 +42,16 @@ void ShardMain::EndTurn() {
   if (keyspace_.NextDeadlineHint() <= keyspace_.now()) {
     keyspace_.ExpireDue(kExpirePerTurn, tx_.idle() ? nullptr : this);
   }
+  budget_.EndTurn();
+  if (budget_.over_limit() && budget_.policy_evicts()) [[unlikely]]
+    engine_.AskForRelief();
   tx_.EndTurn();
   listener_.EndTurn();
   engine_.EndTurn();
-  PublishMemory();
-}
-
-void ShardMain::PublishMemory() {
-  auto bytes = static_cast<int64_t>(keyspace_.used_bytes());
-  int64_t change = bytes - published_bytes_;
-  if (change < kMemoryGrain && change > -kMemoryGrain) return;
-  published_bytes_ = bytes;
-  state_.server->used_memory().fetch_add(static_cast<uint64_t>(change), std::memory_order_relaxed);
 }
 
 bool ShardMain::HasWork() const {
-  return listener_.has_dirty() || tx_.HasWork() || engine_.HasWork() ||
+  return listener_.has_dirty() || tx_.HasWork() || engine_.HasWork() || budget_.HasWork() ||
          keyspace_.NextDeadlineHint() <= keyspace_.now();
 }
 
