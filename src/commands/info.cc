@@ -145,7 +145,7 @@ class InfoWriter {
     page_.Field("multiplexing_api", facts.io_backend);
     page_.Field("process_id", getpid());
     page_.Field("run_id", facts.run_id);
-    page_.Field("tcp_port", facts.tcp_port);
+    page_.Field("tcp_port", server_.tcp_port());
     page_.Field("server_time_usec", now_ * 1000);
     page_.Field("uptime_in_seconds", uptime);
     page_.Field("uptime_in_days", uptime / 86400);

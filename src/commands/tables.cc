@@ -6,7 +6,7 @@ namespace moonshard::commands {
 
 std::span<const std::span<const command::CommandRow>> AllCommands() {
   static const std::array tables = {StringCommands(), GenericCommands(), ConnectionCommands(),
-                                    ServerCommands()};
+                                    ServerCommands(), ConfigCommands()};
   return tables;
 }
 

@@ -11,6 +11,7 @@ std::span<const command::CommandRow> StringCommands();
 std::span<const command::CommandRow> GenericCommands();
 std::span<const command::CommandRow> ConnectionCommands();
 std::span<const command::CommandRow> ServerCommands();
+std::span<const command::CommandRow> ConfigCommands();
 
 // All of the above.
 std::span<const std::span<const command::CommandRow>> AllCommands();

@@ -7,6 +7,7 @@ namespace moonshard::server {
 std::vector<Setting> ObservationSettings() {
   using enum Change;
   return {
+      Choice("log-format", kAtStart, &Settings::log_format, {"text", "json"}, "form of the log's lines"),
       Text("logfile", kAtStart, &Settings::logfile, "log file; empty: standard output"),
       Choice("loglevel", kAnyTime, &Settings::loglevel, {"debug", "verbose", "notice", "warning"},
              "least level logged"),
