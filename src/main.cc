@@ -45,6 +45,17 @@ base::Result<Loaded> Load(server::CommandLine line) {
   return server::LoadConfig(sources);
 }
 
+// What can be wrong with settings that are right by themselves.
+base::Status Enter(Settings& settings) {
+  auto error = [](std::string text) { return base::Status::WithText(base::Code::kErr, std::move(text)); };
+  if ((settings.port == 0 || settings.bind.empty()) && settings.unixsocket.empty()) {
+    return error("bind, port and unixsocket leave nothing to listen on");
+  }
+  const std::string dir = settings.dir;
+  base::Status status = server::EnterDirectory(settings);
+  return status.ok() ? status : error(fmt::format("cannot change to dir '{}': {}", dir, status.text()));
+}
+
 // What the settings leave to the machine. Says in one line each what it found.
 std::vector<std::string> FitToMachine(Settings& settings) {
   const server::Machine machine = server::ReadMachine();
@@ -87,7 +98,7 @@ void TellStopping() {
 int Run(Loaded loaded) {
   server::Signals signals;
   Settings settings = std::move(loaded.settings);
-  if (base::Status status = server::EnterDirectory(settings); !status.ok()) return Fail(status);
+  if (base::Status status = Enter(settings); !status.ok()) return Fail(status);
   server::Background background;
   if (server::WantsBackground(settings)) {
     if (base::Status status = background.Enter(); !status.ok()) return Fail(status);
@@ -153,7 +164,7 @@ int Main(std::span<char*> arguments) {
   }
   if (check) {
     Settings settings = loaded->settings;
-    if (base::Status status = server::EnterDirectory(settings); !status.ok()) return Fail(status);
+    if (base::Status status = Enter(settings); !status.ok()) return Fail(status);
     Print(server::DescribeSettings(*loaded));
     Print("the configuration is valid\n");
     return 0;

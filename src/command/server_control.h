@@ -22,10 +22,10 @@ struct LiveSettings {
   std::atomic<bool> protected_mode{false};
 };
 
-// Whether a connection's peer ("127.0.0.1:5000", "[::1]:5000", "/path:0" of a unix socket) is on this
-// machine.
+// Whether a connection's peer is on this machine: "127.0.0.1:5000", "[::1]:5000", or "path:0" of a unix
+// socket.
 inline bool IsLocalPeer(std::string_view peer) {
-  return peer.starts_with("127.") || peer.starts_with("[::1]:") || peer.starts_with('/');
+  return peer.starts_with("127.") || peer.starts_with("[::1]:") || peer.ends_with(":0");
 }
 
 // Whether the client must authenticate first. Without a password nobody has to, not even who came when there

@@ -34,7 +34,8 @@ class Config {
     std::string_view setting;  // the one to blame
     base::Status status;
   };
-  using Apply = std::function<Refusal(const Settings& before, const Settings& after)>;
+  // It may bring `after` into its final form.
+  using Apply = std::function<Refusal(const Settings& before, Settings& after)>;
   // Checks all, then applies all. `local`: asked for by a client on this machine. One caller at a time.
   base::Status Set(std::span<const std::pair<std::string, std::string>> changes, bool local,
                    const Apply& apply);

@@ -35,9 +35,7 @@ constexpr rlim_t kOwnDescriptors = 256;
 }  // namespace
 
 Status EnterDirectory(Settings& settings) {
-  if (chdir(settings.dir.c_str()) != 0) {
-    return BadSetting(fmt::format("dir: cannot change to '{}': {}", settings.dir, std::strerror(errno)));
-  }
+  if (chdir(settings.dir.c_str()) != 0) return BadSetting(std::strerror(errno));
   char absolute[PATH_MAX];
   if (getcwd(absolute, sizeof absolute) != nullptr) settings.dir = absolute;
   return {};

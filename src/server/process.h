@@ -11,7 +11,7 @@
 
 namespace moonshard::server {
 
-// Changes to settings.dir and makes it absolute.
+// Changes to settings.dir and makes it absolute. The error is the system's word for it.
 base::Status EnterDirectory(Settings& settings);
 
 // Tells the service manager (systemd's protocol) at the socket in NOTIFY_SOCKET, if there is one: "READY=1".

@@ -4,8 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 
 #include "base/log.h"
 #include "base/number.h"
@@ -155,7 +153,7 @@ std::vector<std::pair<std::string, std::string>> Server::GetConfig(std::string_v
   return config_.Match(pattern);
 }
 
-Config::Refusal Server::ApplyChanges(const Settings& before, const Settings& after) {
+Config::Refusal Server::ApplyChanges(const Settings& before, Settings& after) {
   if (after.maxclients > before.maxclients) {
     const uint32_t possible = RaiseDescriptorLimit(after.maxclients);
     if (possible < after.maxclients) {
@@ -164,13 +162,16 @@ Config::Refusal Server::ApplyChanges(const Settings& before, const Settings& aft
                                                    possible))};
     }
   }
-  if (after.dir != before.dir && chdir(after.dir.c_str()) != 0)
-    return {"dir", BadSetting(std::strerror(errno))};
+  const bool moves = after.dir != before.dir;
+  if (moves) {
+    base::Status status = EnterDirectory(after);
+    if (!status.ok()) return {"dir", status};
+  }
   if (after.port != before.port || after.bind != before.bind) {
     base::Status status = ListenAgain(after);
     if (!status.ok()) {
       base::LogWarning("CONFIG SET: {}", status.text());
-      if (after.dir != before.dir && chdir(before.dir.c_str()) != 0) base::LogError("dir: {}", before.dir);
+      if (moves && chdir(before.dir.c_str()) != 0) base::LogError("cannot go back to {}", before.dir);
       if (after.bind != before.bind) return {"bind", BadSetting("Failed to bind to specified addresses.")};
       return {"port", BadSetting("Unable to listen on this port. Check server logs.")};
     }
@@ -180,7 +181,7 @@ Config::Refusal Server::ApplyChanges(const Settings& before, const Settings& aft
 }
 
 base::Status Server::SetConfig(const std::vector<std::pair<std::string, std::string>>& settings, bool local) {
-  MS_RETURN_IF_ERROR(config_.Set(settings, local, [this](const Settings& before, const Settings& after) {
+  MS_RETURN_IF_ERROR(config_.Set(settings, local, [this](const Settings& before, Settings& after) {
     return ApplyChanges(before, after);
   }));
   for (const auto& [name, value] : settings) {

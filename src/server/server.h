@@ -64,7 +64,7 @@ class Server final : public command::ServerControl {
   std::unique_ptr<shard::TurnHooks> MakeShard(shard::Shard& shard);
   base::Status Listen(net::Listener& listener);
   base::Status ListenAgain(const Settings& settings);
-  Config::Refusal ApplyChanges(const Settings& before, const Settings& after);
+  Config::Refusal ApplyChanges(const Settings& before, Settings& after);
   void ApplyLive(const Settings& settings);
 
   Config config_;
