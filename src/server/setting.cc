@@ -63,10 +63,9 @@ const std::vector<Setting>& AllSettings() {
 }
 
 const Setting* FindSetting(std::string_view name) {
-  for (const Setting& setting : AllSettings()) {
-    if (base::EqualsIgnoreCase(setting.name, name)) return &setting;
-  }
-  return nullptr;
+  const std::string lower = base::ToLower(name);
+  auto found = std::ranges::lower_bound(AllSettings(), std::string_view(lower), {}, &Setting::name);
+  return found != AllSettings().end() && found->name == lower ? &*found : nullptr;
 }
 
 namespace {
