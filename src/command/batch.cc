@@ -50,7 +50,8 @@ void Batch::Clear() {
   ClearKept(scratch_positions);
   end = BatchEnd::kNeedMore;
   consumed = 0;
-  remote = barrier = ran_body = answered = transaction_open = stopped = false;
+  remote = barrier = ran_body = answered = transaction_open = false;
+  stopped = held = holds_last = muted = false;
   ClearParts();
 }
 

@@ -29,9 +29,6 @@ namespace moonshard::command {
 class Client;
 class Engine;
 
-// Design section 5; more gives no further gain from prefetching and holds replies back longer.
-inline constexpr size_t kBatchCommandsMax = 32;
-
 // Why a call is answered without its handler.
 enum class CallError : uint8_t { kNone, kStatic, kText, kHangUp };
 
@@ -125,6 +122,8 @@ void OnWaitDeadline(void* batch);
 enum class BatchEnd : uint8_t { kNeedMore, kFull, kBarrier, kProtocolError };
 
 struct Batch {
+  static constexpr uint8_t kNoPhase = 2;
+
   Engine* engine = nullptr;
   Client* client = nullptr;  // null once the client is gone; the batch then finishes for nobody
 
@@ -158,6 +157,10 @@ struct Batch {
   bool answered = false;          // the stage's replies are in the client's output
   bool transaction_open = false;  // others still use the parts: the manager, or shards where it waited
   bool stopped = false;           // the rest of the stage waits for Engine::Continue
+  bool held = false;              // the stage waits for the end of a pause
+  bool holds_last = false;        // framed during a pause that holds back the last call
+  bool muted = false;             // the stage began while its client wanted no replies
+  uint8_t phase = kNoPhase;       // see Engine::ChangePhase
   shard::Outgoing go_on;          // Continue's message to its own shard
   BatchWait wait;
   shard::Timer wait_timer{&OnWaitDeadline, this};

@@ -30,6 +30,7 @@ void Engine::Launch(Batch* batch, Client& client, std::span<const char> input) {
 // Makes the batch one that is away, its next stage beginning at `first_call`.
 void Engine::LaunchFrom(Batch* batch, Client& client, std::span<const char> input, size_t first_call) {
   ++away_count_;
+  EnterPhase(*batch);
   batch->client = &client;
   batch->bytes.Clear();
   batch->bytes.Append({input.data(), batch->consumed});
@@ -52,6 +53,7 @@ void Client::OnBatchStopped(Batch* batch) {
 
 void Engine::Stop(Batch* batch) {
   batch->stopped = true;
+  LeavePhase(*batch);
   batch->client->OnBatchStopped(batch);
 }
 
@@ -66,6 +68,7 @@ void Engine::Continue(Batch* batch) {
 }
 
 void Engine::RunStopped(Batch* batch) {
+  EnterPhase(*batch);
   if (batch->client == nullptr) {
     Finish(batch);
   } else if (batch->part_count == 0) {
@@ -77,6 +80,7 @@ void Engine::RunStopped(Batch* batch) {
 
 void Engine::Finish(Batch* batch) {
   --away_count_;
+  LeavePhase(*batch);
   Client* client = batch->client;
   Release(batch);
   if (client != nullptr) client->OnBatchAnswered();
@@ -86,7 +90,10 @@ void Engine::StartStage(Batch* batch) {
   if (batch->client != nullptr) {
     batch->db = batch->client->session.db;
     batch->protocol = batch->client->session.protocol;
+    batch->muted = BeginAnswer(batch->client->session);
   }
+  if (StageHeld(*batch)) [[unlikely]]
+    return Hold(batch);
   batch->now_ms = state_.shard->now_ms();
   batch->ran_body = batch->answered = false;
   if (NeedsBody(batch->calls[batch->stage_begin])) {
@@ -302,19 +309,30 @@ void Engine::StageRan(Batch* batch) {
   if (batch->client != nullptr) {
     base::Buffer& out = batch->client->out;
     size_t before = out.size();
+    size_t begin = batch->stage_begin;
     if (batch->ran_body) {
       out.Append(batch->body_reply.view());
+      EndStage(*batch, begin, batch->stage_end, before);
     } else {
-      size_t begin = batch->stage_begin;
       bool complete = MergeReplies(*batch, out);
       size_t end = complete ? batch->stage_end : batch->stage_begin;
       AdaptBatchLimit(*batch->client, out.size() - before, end - begin);
       if (batch->transaction_open) AdaptSpreadLimit(*batch->client, out.size() - before);
+      EndStage(*batch, begin, end, before);
       if (!complete) return Stop(batch);
     }
   }
   batch->answered = true;
   Advance(batch);
+}
+
+// These calls have answered.
+void Engine::EndStage(const Batch& batch, size_t begin, size_t end, size_t out_before) {
+  if (monitors_.active()) [[unlikely]] {
+    for (size_t i = begin; i < end; ++i) FeedMonitors(batch.client->session, batch, batch.calls[i]);
+  }
+  if (batch.muted) [[unlikely]]
+    EndAnswer(*batch.client, out_before);
 }
 
 // Called when the stage has answered and when its transaction's storage came back, in either order.
@@ -339,6 +357,10 @@ void Engine::Advance(Batch* batch) {
 
 // ---- bodies
 
+Client* Context::LiveClient() const {
+  return batch != nullptr ? batch->client : client;
+}
+
 shard::Task<void> Engine::RunBody(Batch* batch) {
   const Call& call = batch->calls[batch->stage_begin];
   const CommandRow& row = *call.command->row;
@@ -349,6 +371,7 @@ shard::Task<void> Engine::RunBody(Batch* batch) {
   context.db = &state_.keyspace->database(batch->db);
   state_.keyspace->SetNow(batch->now_ms);
   // No session: the client may go while the body waits.
+  context.batch = batch;
   ++state_.stats.calls[call.command->index];
   bool locked = call.key_count != 0;
   if (locked) {

@@ -41,6 +41,7 @@ constexpr TimeMs kFarMs = 3'600'000;
 void Engine::StartWait(Batch* batch) {
   const Call& call = batch->calls[batch->stage_begin];
   ++state_.stats.calls[call.command->index];
+  if (batch->client != nullptr) FeedMonitors(batch->client->session, *batch, call);
   BuildParts(*batch);
   batch->wait.arrival = {state_.shard->stamp().value(), home_.value(), ++wait_sequence_};
   for (size_t i = 0; i < batch->part_count; ++i) {
@@ -221,6 +222,7 @@ void Engine::HearTurn(Part& part) {
   switch (batch->wait.state) {
     case State::kParked:
       --parked_count_;
+      EnterPhase(*batch);
       state_.shard->CancelTimer(batch->wait_timer);
       RunWait(batch);
       break;
@@ -260,6 +262,7 @@ void Engine::WaitRan(Batch* batch) {
 void Engine::Park(Batch* batch) {
   batch->wait.state = State::kParked;
   ++parked_count_;
+  LeavePhase(*batch);
   if (batch->wait.deadline != kNoDeadline) ArmDeadline(*batch);
   batch->client->OnBatchParked();
 }
@@ -280,7 +283,23 @@ void Engine::DeadlinePassed(Batch* batch) {
     return;
   }
   --parked_count_;
+  EnterPhase(*batch);
   TimeOut(batch);
+}
+
+bool Engine::Unblock(Batch* batch, UnblockReason reason) {
+  if (batch->wait.state != State::kParked) return false;
+  --parked_count_;
+  EnterPhase(*batch);
+  state_.shard->CancelTimer(batch->wait_timer);
+  if (reason == UnblockReason::kTimeout) {
+    TimeOut(batch);
+    return true;
+  }
+  EndWait(batch);
+  resp::Reply(batch->body_reply, batch->protocol).ErrorLine("UNBLOCKED client unblocked via CLIENT UNBLOCK");
+  AnswerWait(batch);
+  return true;
 }
 
 void Engine::TimeOut(Batch* batch) {
@@ -297,6 +316,7 @@ void Engine::TimeOut(Batch* batch) {
 
 void Engine::AbandonWait(Batch* batch) {
   --parked_count_;
+  EnterPhase(*batch);
   state_.shard->CancelTimer(batch->wait_timer);
   EndWait(batch);
   AnswerWait(batch);
@@ -360,7 +380,9 @@ void Engine::AnswerWait(Batch* batch) {
   }
   if (batch->client != nullptr) {
     base::Buffer& reply = served != nullptr ? served->arena : batch->body_reply;
+    size_t before = batch->client->out.size();
     batch->client->out.Append(reply.view());
+    if (batch->muted) EndAnswer(*batch->client, before);
     AdaptBatchLimit(*batch->client, reply.size(), 1);
   }
   batch->answered = true;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "command/client.h"
 #include "command/registry.h"
 #include "db/keyspace.h"
 #include "shard/hop.h"
@@ -24,6 +25,9 @@ struct ShardStats {
   uint64_t connections_open = 0;
   uint64_t bytes_in = 0;
   uint64_t bytes_out = 0;
+  int64_t client_bytes = 0;         // that connections take
+  uint64_t clients_evicted = 0;     // closed because of maxmemory-clients
+  uint64_t clients_over_limit = 0;  // closed because of client-output-buffer-limit
   uint64_t errors = 0;
   uint64_t batches_local = 0;   // runs of commands that never left the shard
   uint64_t batches_hopped = 0;  // runs that waited for another shard or a lock
@@ -36,6 +40,7 @@ struct ShardState {
   tx::Manager* tx = nullptr;
   Engine* engine = nullptr;
   ServerControl* server = nullptr;
+  ClientTable clients;
   ShardStats stats;
 };
 

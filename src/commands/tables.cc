@@ -5,8 +5,8 @@
 namespace moonshard::commands {
 
 std::span<const std::span<const command::CommandRow>> AllCommands() {
-  static const std::array tables = {StringCommands(), GenericCommands(), ConnectionCommands(),
-                                    ServerCommands()};
+  static const std::array tables = {StringCommands(), GenericCommands(), ClientCommands(),
+                                    ConnectionCommands(), ServerCommands()};
   return tables;
 }
 

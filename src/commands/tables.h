@@ -9,6 +9,7 @@ namespace moonshard::commands {
 
 std::span<const command::CommandRow> StringCommands();
 std::span<const command::CommandRow> GenericCommands();
+std::span<const command::CommandRow> ClientCommands();
 std::span<const command::CommandRow> ConnectionCommands();
 std::span<const command::CommandRow> ServerCommands();
 

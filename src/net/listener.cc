@@ -20,12 +20,39 @@ uint32_t ConnectionBalance::Total() const {
   return total;
 }
 
+namespace {
+
+constexpr TimeNs kLookEveryNs = 1'000'000'000;
+// Clients looked at in one turn, some 50 us, and the pause until the next so many.
+constexpr size_t kLookAtOnce = 1000;
+constexpr TimeNs kLookPauseNs = 5'000'000;
+
+constexpr std::string_view kTooManyClients = "-ERR max number of clients reached\r\n";
+constexpr std::string_view kProtectedText =
+    "-DENIED Moonshard is running in protected mode because protected mode is enabled and no password is set "
+    "for "
+    "the default user. In this mode connections are only accepted from the loopback interface. If you want "
+    "to "
+    "connect from external computers, you may adopt one of the following solutions: 1) Disable protected "
+    "mode "
+    "with 'CONFIG SET protected-mode no', sent from the same host; make sure first that the server cannot be "
+    "reached from the internet. 2) Restart the server with '--protected-mode no'. 3) Set a password for the "
+    "default user with requirepass. NOTE: one of these is enough for the server to accept connections from "
+    "the "
+    "outside.\r\n";
+
+}  // namespace
+
 Listener::Listener(command::ShardState& state, ConnectionBalance& balance)
-    : state_(state), balance_(balance) {
+    : state_(state),
+      balance_(balance),
+      memory_(state, balance.classes),
+      look_timer_([](void* listener) { static_cast<Listener*>(listener)->LookAtClients(); }, this) {
   state_.shard->set_local(this);
 }
 
 Listener::~Listener() {
+  state_.shard->CancelTimer(look_timer_);
   while (first_ != nullptr) {
     Connection* connection = first_;
     first_ = connection->next;
@@ -43,7 +70,12 @@ void Listener::OnAccept(shard::AcceptedSocket socket) {
   ++state_.stats.connections_accepted;
   if (balance_.Total() >= balance_.max_clients.load(std::memory_order_relaxed)) {
     ++state_.stats.connections_rejected;
-    Refuse(std::move(socket));
+    Refuse(std::move(socket), kTooManyClients);
+    return;
+  }
+  if (IsProtected(socket)) {
+    ++state_.stats.connections_rejected;
+    Refuse(std::move(socket), kProtectedText);
     return;
   }
   ShardId target = balance_.LeastLoaded();
@@ -88,6 +120,8 @@ Connection& Listener::Add(shard::AcceptedSocket socket) {
   connection->session.id = state_.server->NextClientId();
   connection->session.authenticated =
       !state_.server->live().password_required.load(std::memory_order_relaxed);
+  state_.clients.Add(*connection);
+  if (!look_timer_.armed()) state_.shard->AddTimer(look_timer_, state_.shard->now_ns() + kLookEveryNs);
   connection->Attach(std::move(socket));
   return *connection;
 }
@@ -96,10 +130,20 @@ void Listener::Adopt(shard::AcceptedSocket socket) {
   Add(std::move(socket));
 }
 
-void Listener::Refuse(shard::AcceptedSocket socket) {
+// No password keeps strangers out, so only this machine may come.
+bool Listener::IsProtected(const shard::AcceptedSocket& socket) const {
+  const command::LiveSettings& live = state_.server->live();
+  if (!live.protected_mode.load(std::memory_order_relaxed)) return false;
+  if (live.password_required.load(std::memory_order_relaxed)) return false;
+  if (socket.kind() == shard::ListenAddress::Kind::kUnix) return false;
+  const std::string& peer = socket.peer();
+  return !peer.starts_with("127.") && !peer.starts_with("[::1]");
+}
+
+void Listener::Refuse(shard::AcceptedSocket socket, std::string_view error_line) {
   balance_.open[state_.shard->id().value()].fetch_add(1, std::memory_order_relaxed);
   Connection& connection = Add(std::move(socket));
-  connection.out.Append("-ERR max number of clients reached\r\n");
+  connection.out.Append(error_line);
   connection.session.close_after_reply = true;
   connection.MarkDirty();
 }
@@ -117,7 +161,17 @@ void Listener::EndTurn() {
   }
 }
 
+void Listener::LookAtClients() {
+  look_from_ = state_.clients.Visit(look_from_, kLookAtOnce, [](command::Client& client) {
+    static_cast<Connection&>(client).CloseIfOverdue();
+  });
+  if (first_ == nullptr) return;
+  TimeNs pause = look_from_ == 0 ? kLookEveryNs : kLookPauseNs;
+  state_.shard->AddTimer(look_timer_, state_.shard->now_ns() + pause);
+}
+
 void Listener::Remove(Connection& connection) {
+  state_.clients.Remove(connection);
   if (connection.previous != nullptr) {
     connection.previous->next = connection.next;
   } else {

@@ -7,21 +7,25 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <string_view>
 #include <vector>
 
 #include "command/server_control.h"
 #include "command/shard_state.h"
+#include "net/client_memory.h"
 #include "net/connection.h"
 #include "shard/io.h"
+#include "shard/timer.h"
 
 namespace moonshard::net {
 
 // How many connections each shard has, assigned ones included. Written by the accepting shard and by the
 // owners.
 struct ConnectionBalance {
-  explicit ConnectionBalance(size_t shard_count) : open(shard_count) {}
+  explicit ConnectionBalance(size_t shard_count) : open(shard_count), classes(shard_count) {}
   std::vector<std::atomic<uint32_t>> open;
   std::atomic<uint32_t> max_clients{10000};
+  ClientClasses classes;
 
   ShardId LeastLoaded() const;
   uint32_t Total() const;
@@ -45,6 +49,7 @@ class Listener final : public shard::AcceptHandler {
   // For connections.
   void AddDirty(Connection& connection);
   void Remove(Connection& connection);
+  ClientMemory& memory() { return memory_; }
   template <typename Fn>
   void ForEach(Fn&& fn) {
     for (Connection* c = first_; c != nullptr; c = c->next) fn(*c);
@@ -63,8 +68,11 @@ class Listener final : public shard::AcceptHandler {
   void PlacementBack(Placement& placement);
   Connection& Add(shard::AcceptedSocket socket);
   void Adopt(shard::AcceptedSocket socket);
-  // Over maxclients: says so and closes.
-  void Refuse(shard::AcceptedSocket socket);
+  // Says so and closes.
+  void Refuse(shard::AcceptedSocket socket, std::string_view error_line);
+  bool IsProtected(const shard::AcceptedSocket& socket) const;
+  // Once a second: clients that have been idle or over their soft limit for too long.
+  void LookAtClients();
 
   command::ShardState& state_;
   ConnectionBalance& balance_;
@@ -73,6 +81,9 @@ class Listener final : public shard::AcceptHandler {
   Placement* free_placement_ = nullptr;
   Connection* first_ = nullptr;
   Connection* dirty_ = nullptr;
+  ClientMemory memory_;
+  shard::Timer look_timer_;
+  uint64_t look_from_ = 0;  // a client's id; 0: a new round
 };
 
 }  // namespace moonshard::net
