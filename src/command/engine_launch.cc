@@ -91,6 +91,7 @@ void Engine::StartStage(Batch* batch) {
     batch->db = batch->client->session.db;
     batch->protocol = batch->client->session.protocol;
     batch->muted = BeginAnswer(batch->client->session);
+    batch->no_touch = batch->client->session.no_touch;
   }
   if (StageHeld(*batch)) [[unlikely]]
     return Hold(batch);

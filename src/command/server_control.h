@@ -13,6 +13,7 @@
 #include "base/status.h"
 #include "command/registry.h"
 #include "command/session.h"
+#include "db/eviction_settings.h"
 
 namespace moonshard::command {
 
@@ -28,8 +29,7 @@ inline constexpr size_t kClientClassCount = 3;
 
 // What the pipeline reads for every batch, settings and states of the whole server; plain atomics, so that
 // changing them needs no hop.
-struct LiveSettings {
-  std::atomic<uint64_t> maxmemory{0};
+struct LiveSettings : db::EvictionSettings {
   std::atomic<bool> password_required{false};
 
   // CLIENT PAUSE: when it ends (ms since the epoch) times two, plus one if it holds back all commands and not

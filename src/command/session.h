@@ -26,7 +26,8 @@ struct Session {
   bool hang_up = false;
   bool monitor = false;   // gets a line for every command (monitor.h)
   bool no_evict = false;  // never closed for the memory that it takes
-  bool no_touch = false;  // its reads do not count as uses of the keys
+  // Its accesses leave no trace in the eviction policy's records (CLIENT NO-TOUCH).
+  bool no_touch = false;
   const Command* last_command = nullptr;
   std::string name;
   std::string library_name;
