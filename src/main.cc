@@ -1,6 +1,5 @@
 // moonshard: the server's entry point.
 
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -11,6 +10,7 @@
 
 #include "base/log.h"
 #include "command/version.h"
+#include "server/descriptors.h"
 #include "server/server.h"
 
 namespace {
@@ -33,23 +33,12 @@ void InstallSignals() {
   sigaction(SIGHUP, &action, nullptr);
 }
 
-// Descriptors besides those of clients: rings, logs, listeners.
-constexpr rlim_t kOwnDescriptors = 256;
-
-// Room for every client; fewer clients if the system refuses.
+// Fewer clients, if the system has no room for all of them.
 void RaiseDescriptorLimit(moonshard::server::Settings& settings) {
-  rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  rlim_t wanted = settings.maxclients + kOwnDescriptors;
-  if (limit.rlim_cur >= wanted) return;
-  rlimit raised = {wanted, std::max(limit.rlim_max, wanted)};
-  if (setrlimit(RLIMIT_NOFILE, &raised) == 0) return;
-  raised = {limit.rlim_max, limit.rlim_max};
-  if (setrlimit(RLIMIT_NOFILE, &raised) == 0 && limit.rlim_max >= wanted) return;
-  settings.maxclients = static_cast<uint32_t>(
-      limit.rlim_max > 2 * kOwnDescriptors ? limit.rlim_max - kOwnDescriptors : kOwnDescriptors);
-  moonshard::base::LogWarning("the limit of open files is {}: maxclients is lowered to {}", limit.rlim_max,
-                              settings.maxclients);
+  uint32_t room = moonshard::server::MakeRoomForClients(settings.maxclients);
+  if (room == settings.maxclients) return;
+  settings.maxclients = room;
+  moonshard::base::LogWarning("the system limits the open files: maxclients is lowered to {}", room);
 }
 
 int Fail(const moonshard::base::Status& status) {

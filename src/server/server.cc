@@ -5,11 +5,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <limits>
 
+#include "base/bytes.h"
 #include "base/log.h"
 #include "base/number.h"
 #include "base/random.h"
 #include "commands/tables.h"
+#include "server/descriptors.h"
 #include "server/setting.h"
 
 namespace moonshard::server {
@@ -129,7 +132,7 @@ void Server::Join() {
 
 void Server::ApplyLive(const Settings& settings) {
   ApplyMemorySettings(settings, live_);
-  live_.password_required.store(!settings.requirepass.empty(), std::memory_order_relaxed);
+  ApplyClientSettings(settings, live_);
   balance_.max_clients.store(settings.maxclients, std::memory_order_relaxed);
   base::SetLogLevel(LogLevelOf(settings));
 }
@@ -138,7 +141,29 @@ std::vector<std::pair<std::string, std::string>> Server::GetConfig(std::string_v
   return config_.Match(pattern);
 }
 
+namespace {
+// A new maxclients needs descriptors. Anything else that is wrong with it is for Config to say.
+base::Status CheckRoom(const std::vector<std::pair<std::string, std::string>>& settings) {
+  for (const auto& [name, value] : settings) {
+    auto clients = base::ParseInt64(value);
+    if (!base::EqualsIgnoreCase(name, "maxclients") || !clients || *clients < 1 ||
+        *clients > std::numeric_limits<uint32_t>::max())
+      continue;
+    uint32_t room = MakeRoomForClients(static_cast<uint32_t>(*clients));
+    if (room >= *clients) continue;
+    return base::Status::WithText(
+        base::Code::kErr,
+        fmt::format(
+            "CONFIG SET failed (possibly related to argument 'maxclients') - The operating system is not "
+            "able to handle the specified number of clients, try with {}",
+            room));
+  }
+  return {};
+}
+}  // namespace
+
 base::Status Server::SetConfig(const std::vector<std::pair<std::string, std::string>>& settings) {
+  MS_RETURN_IF_ERROR(CheckRoom(settings));
   MS_ASSIGN_OR_RETURN(Settings changed, config_.Set(settings));
   ApplyLive(changed);
   return {};

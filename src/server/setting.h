@@ -14,6 +14,10 @@
 #include "db/eviction_settings.h"
 #include "server/settings.h"
 
+namespace moonshard::command {
+struct LiveSettings;
+}
+
 namespace moonshard::server {
 
 using Words = std::span<const std::string>;
@@ -39,6 +43,8 @@ std::vector<Setting> MemorySettings();
 std::vector<Setting> PersistenceSettings();
 std::vector<Setting> ObservationSettings();
 
+// What the pipeline and the connections read while the server runs.
+void ApplyClientSettings(const Settings& settings, command::LiveSettings& live);
 // What the data budget reads while the server runs.
 void ApplyMemorySettings(const Settings& settings, db::EvictionSettings& live);
 
