@@ -101,6 +101,12 @@ void MonitorFeed::Feed(std::string_view source, DbIndex db, const Command& comma
   if (command.row->is(kAdmin | kSkipMonitor)) return;
   TimeNs now = shard_.env().WallNowNs();
   line_.clear();
+  std::string unix_source;
+  if (source.starts_with('/')) {
+    // The path of a unix socket comes with a port of 0.
+    unix_source = fmt::format("unix:{}", source.substr(0, source.rfind(':')));
+    source = unix_source;
+  }
   fmt::format_to(std::back_inserter(line_), "+{}.{:06} [{} {}]", now / 1'000'000'000,
                  now % 1'000'000'000 / 1000, db.value(), source);
   for (std::string_view arg : Redacted(command, args)) {

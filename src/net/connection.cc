@@ -301,7 +301,10 @@ bool Connection::QueryTooLarge(size_t more) const {
 }
 
 bool Connection::OutputOverLimit() {
+  // Redis answers into a fixed buffer of this size first, which its limits do not see.
+  constexpr size_t kFixedBytes = 16 * 1024;
   size_t bytes = out.size() + sending_.size();
+  bytes -= std::min(bytes, kFixedBytes);
   auto client_class = command::ClientClass::kNormal;
   command::LiveSettings& live = state_.server->live();
   const auto& normal = live.output_limits[static_cast<size_t>(client_class)];
