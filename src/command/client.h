@@ -3,6 +3,8 @@
 // ClientTable: the clients of one shard by their ids. Both are owned by the client's home shard: whoever
 // wants something of a client of another shard goes there (commands/client_commands.cc).
 
+#include <algorithm>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -19,6 +21,13 @@ struct Batch;
 // Design section 5; more gives no further gain from prefetching and holds replies back longer.
 inline constexpr size_t kBatchCommandsMax = 32;
 inline constexpr uint32_t kSpreadCommandsFirst = 4;
+
+// What clients take is told apart in powers of two, from class 1 at kSizeClassMin bytes on; 0: less.
+inline constexpr size_t kSizeClassMin = size_t{32} << 10;
+inline constexpr size_t kSizeClassCount = 21;
+constexpr uint8_t SizeClassOf(size_t bytes) {
+  return static_cast<uint8_t>(std::min<size_t>(std::bit_width(bytes / kSizeClassMin), kSizeClassCount - 1));
+}
 
 // What CLIENT LIST shows of a connection beyond its session. Sizes in bytes.
 struct ClientFacts {
@@ -51,6 +60,8 @@ class Client {
   uint32_t batch_limit = kBatchCommandsMax;
   // The same for batches with calls that span shards. Those run as a whole, so a client begins low.
   uint32_t spread_limit = kSpreadCommandsFirst;
+  // Its last replies were small. Others, and who is new, wait while a turn has large replies enough.
+  bool light = false;
 
   // A launched batch has answered: its replies are in `out`, and the client may run the next one.
   virtual void OnBatchAnswered() = 0;

@@ -11,6 +11,7 @@
 // barrier alone. Owned by one shard.
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <span>
 #include <vector>
@@ -29,6 +30,12 @@ namespace moonshard::command {
 // A batch stops once it has written more than this, and goes on in a later turn: some 100 us of copying. The
 // client's next batches are shorter.
 inline constexpr size_t kBatchReplyBytes = 1 << 20;
+
+// Once a turn has written this much of large replies, further commands of clients that are new or get large
+// replies wait for later turns, so that others' commands come between.
+inline constexpr size_t kTurnReplyBytes = size_t{1} << 20;
+// From here on a reply is large.
+inline constexpr size_t kLargeReplyBytes = size_t{64} << 10;
 
 enum class RunResult : uint8_t { kAnswered, kLaunched };
 
@@ -52,6 +59,8 @@ class Engine {
   // so the input may go.
   RunResult Run(Batch* batch, Client& client, std::span<const char> input);
 
+  // What the parts of a stopped batch hold.
+  static size_t StoppedBytes(const Batch& batch);
   // Runs more of a stopped batch, in a later turn.
   void Continue(Batch* batch);
 
@@ -118,6 +127,17 @@ class Engine {
   static void EndAnswer(Client& client, size_t out_before);
   void Execute(Context& context, const Batch& batch, const Call& call);
   static void ReplyFan(resp::Reply& reply, Merge merge, int64_t sum, const base::Status& status);
+  // engine_large.cc
+  bool TurnIsFull() const { return turn_bytes_ > kTurnReplyBytes && turn_stamp_ == state_.shard->stamp(); }
+  void NoteReply(size_t reply_bytes) {
+    if (reply_bytes > kLargeReplyBytes) [[unlikely]]
+      NoteLargeReply(reply_bytes);
+  }
+  void NoteLargeReply(size_t reply_bytes);
+  void Defer(Batch* batch, Part* part);
+  void RunDeferred();
+  void CountPart(Part& part);
+
   static void AdaptBatchLimit(Client& client, size_t reply_bytes, size_t call_count);
   static void AdaptSpreadLimit(Client& client, size_t reply_bytes);
   void ExecutePart(Part& part);
@@ -195,6 +215,17 @@ class Engine {
   shard::Timer pause_timer_;
   uint8_t phase_ = 0;
   size_t running_[2] = {};
+
+  // Large replies of this turn, and what waits for the next ones: parts, or batches that have not begun.
+  struct Deferred {
+    Batch* batch;
+    Part* part;
+  };
+  size_t turn_bytes_ = 0;
+  Stamp turn_stamp_;
+  std::deque<Deferred> deferred_;
+  shard::Outgoing deferred_message_;
+  bool deferred_called_ = false;
   shard::TaskScope tasks_;
 };
 

@@ -32,6 +32,8 @@ void Engine::LaunchFrom(Batch* batch, Client& client, std::span<const char> inpu
   ++away_count_;
   EnterPhase(*batch);
   batch->client = &client;
+  batch->light = client.light;
+  batch->no_evict = client.session.no_evict;
   batch->bytes.Clear();
   batch->bytes.Append({input.data(), batch->consumed});
   const char* old_base = input.data();
@@ -54,6 +56,7 @@ void Client::OnBatchStopped(Batch* batch) {
 void Engine::Stop(Batch* batch) {
   batch->stopped = true;
   LeavePhase(*batch);
+  for (size_t i = 0; i < batch->part_count; ++i) batch->parts[i]->Discharge();  // the client counts them
   batch->client->OnBatchStopped(batch);
 }
 
@@ -67,8 +70,16 @@ void Engine::Continue(Batch* batch) {
   state_.shard->Send(home_, batch->go_on);
 }
 
+size_t Engine::StoppedBytes(const Batch& batch) {
+  if (!batch.stopped) return 0;
+  size_t bytes = 0;
+  for (size_t i = 0; i < batch.part_count; ++i) bytes += batch.parts[i]->arena.capacity();
+  return bytes;
+}
+
 void Engine::RunStopped(Batch* batch) {
   EnterPhase(*batch);
+  for (size_t i = 0; i < batch->part_count; ++i) batch->parts[i]->Charge(live_.client_bytes);
   if (batch->client == nullptr) {
     Finish(batch);
   } else if (batch->part_count == 0) {
@@ -190,6 +201,8 @@ void Engine::SendParts(Batch* batch) {
 }
 
 void Engine::RunArrivedPart(Part& part) {
+  if (!part.batch->light && part.may_stop && TurnIsFull()) [[unlikely]]
+    return Defer(nullptr, &part);
   if (PartMayRun(part)) [[likely]] {
     ExecutePart(part);
     PartDone(part);
@@ -307,6 +320,13 @@ void Engine::StageRan(Batch* batch) {
     held->engine->StageRan(held);
   });
   if (!open) return;
+  bool given_up =
+      std::any_of(batch->parts.begin(), batch->parts.begin() + static_cast<ptrdiff_t>(batch->part_count),
+                  [](const auto& part) { return part->given_up; });
+  if (given_up && batch->client != nullptr) {
+    batch->client->OnEvicted();
+    batch->client = nullptr;
+  }
   if (batch->client != nullptr) {
     base::Buffer& out = batch->client->out;
     size_t before = out.size();
@@ -406,6 +426,13 @@ shard::Task<void> Engine::NotePositions(Batch* batch) {
 // ---- merge
 
 void Engine::TakePiece(Part& part, size_t end, base::Buffer& out) {
+  if (end > kLargeReplyBytes && out.empty() && part.taken_bytes == 0 && end == part.arena.size()) {
+    // All there is, and much: taken over instead of copied.
+    part.Discharge();
+    out.Swap(part.arena);
+    part.arena.Clear();
+    return;
+  }
   out.Append(part.arena.view().substr(part.taken_bytes, end - part.taken_bytes));
   part.taken_bytes = end;
 }

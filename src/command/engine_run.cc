@@ -84,6 +84,11 @@ void Engine::Release(Batch* batch) {
 RunResult Engine::Run(Batch* batch, Client& client, std::span<const char> input) {
   state_.stats.commands += batch->calls.size();
   client.session.last_command = batch->calls.back().command;
+  if (!client.light && TurnIsFull()) [[unlikely]] {
+    LaunchFrom(batch, client, input, 0);
+    Defer(batch, nullptr);
+    return RunResult::kLaunched;
+  }
   if (MayRunHere(*batch, client.session)) [[likely]] {
     ++state_.stats.batches_local;
     size_t ran_count = RunHere(*batch, client);
@@ -158,7 +163,9 @@ size_t Engine::RunHere(Batch& batch, Client& client) {
     if (client.out.size() - before > kBatchReplyBytes) [[unlikely]]
       break;
   }
-  AdaptBatchLimit(client, client.out.size() - before, ran_count);
+  size_t reply_bytes = client.out.size() - before;
+  NoteReply(reply_bytes);
+  AdaptBatchLimit(client, reply_bytes, ran_count);
   return ran_count;
 }
 
@@ -185,10 +192,12 @@ void Engine::EndAnswer(Client& client, size_t out_before) {
 void Engine::AdaptBatchLimit(Client& client, size_t reply_bytes, size_t call_count) {
   if (reply_bytes <= kBatchReplyBytes) [[likely]] {
     client.batch_limit = std::min<uint32_t>(client.batch_limit * 2, kBatchCommandsMax);
+    client.light = client.batch_limit == kBatchCommandsMax;
   } else {
     size_t average = reply_bytes / call_count;
     client.batch_limit =
         static_cast<uint32_t>(std::clamp<size_t>(kBatchReplyBytes / average, 1, kBatchCommandsMax));
+    client.light = false;
   }
 }
 
@@ -269,6 +278,8 @@ void Engine::ExecutePart(Part& part) {
       break;
   }
   part.position = keyspace.sink().position();
+  if (part.arena.capacity() > kLargeReplyBytes || part.charged_bytes != 0) [[unlikely]]
+    CountPart(part);
 }
 
 bool Engine::PartMayRun(const Part& part) const {

@@ -13,6 +13,7 @@
 #include "base/status.h"
 #include "command/registry.h"
 #include "command/session.h"
+#include "shard/hop.h"
 #include "db/eviction_settings.h"
 
 namespace moonshard::command {
@@ -50,6 +51,8 @@ struct LiveSettings : db::EvictionSettings {
   // Bytes that clients take, of all shards, and how many they may (0: any number); see net/client_memory.h.
   // Apart from the others, because it changes often.
   std::atomic<uint64_t> client_bytes_max{0};
+  // Each shard's largest client (SizeClassOf).
+  std::array<std::atomic<uint8_t>, shard::kMaxShards> largest_client{};
   alignas(64) std::atomic<int64_t> client_bytes{0};
 };
 

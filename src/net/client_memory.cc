@@ -1,8 +1,5 @@
 #include "net/client_memory.h"
 
-#include <algorithm>
-#include <bit>
-
 #include "base/log.h"
 #include "command/server_control.h"
 #include "net/connection.h"
@@ -10,15 +7,8 @@
 
 namespace moonshard::net {
 
-ClientMemory::ClientMemory(command::ShardState& state, ClientClasses& classes)
-    : state_(state), live_(state.server->live()), classes_(classes) {
-  for (size_t i = 0; i < classes.highest.size(); ++i) questions_.push_back(std::make_unique<Question>());
-}
-
-int8_t ClientMemory::ClassOf(size_t bytes) {
-  if (bytes < kClassMin) return kNoClass;
-  auto order = static_cast<size_t>(std::bit_width(bytes / kClassMin)) - 1;
-  return static_cast<int8_t>(std::min(order, kClassCount - 1));
+ClientMemory::ClientMemory(command::ShardState& state) : state_(state), live_(state.server->live()) {
+  for (size_t i = 0; i < state.shard->shard_count(); ++i) questions_.push_back(std::make_unique<Question>());
 }
 
 void ClientMemory::Count(Connection& connection, size_t bytes) {
@@ -33,7 +23,7 @@ void ClientMemory::Count(Connection& connection, size_t bytes) {
       unpublished_ = 0;
     }
   }
-  int8_t size_class = connection.session.no_evict ? kNoClass : ClassOf(bytes);
+  uint8_t size_class = connection.session.no_evict ? uint8_t{0} : command::SizeClassOf(bytes);
   if (size_class == account.size_class) [[likely]]
     return;
   Leave(connection);
@@ -41,11 +31,11 @@ void ClientMemory::Count(Connection& connection, size_t bytes) {
   PublishHighest();
 }
 
-void ClientMemory::Enter(Connection& connection, int8_t size_class) {
+void ClientMemory::Enter(Connection& connection, uint8_t size_class) {
   ClientAccount& account = connection.account;
   account.size_class = size_class;
-  if (size_class == kNoClass) return;
-  Connection*& first = first_[static_cast<size_t>(size_class)];
+  if (size_class == 0) return;
+  Connection*& first = first_[size_class];
   account.previous = nullptr;
   account.next = first;
   if (first != nullptr) first->account.previous = &connection;
@@ -54,20 +44,20 @@ void ClientMemory::Enter(Connection& connection, int8_t size_class) {
 
 void ClientMemory::Leave(Connection& connection) {
   ClientAccount& account = connection.account;
-  if (account.size_class == kNoClass) return;
+  if (account.size_class == 0) return;
   if (account.previous != nullptr) {
     account.previous->account.next = account.next;
   } else {
-    first_[static_cast<size_t>(account.size_class)] = account.next;
+    first_[account.size_class] = account.next;
   }
   if (account.next != nullptr) account.next->account.previous = account.previous;
-  account.size_class = kNoClass;
+  account.size_class = 0;
 }
 
 void ClientMemory::PublishHighest() {
-  auto highest = static_cast<int8_t>(kClassCount - 1);
-  while (highest >= 0 && first_[static_cast<size_t>(highest)] == nullptr) --highest;
-  classes_.highest[state_.shard->id().value()].store(highest, std::memory_order_relaxed);
+  auto highest = static_cast<uint8_t>(command::kSizeClassCount - 1);
+  while (highest > 0 && first_[highest] == nullptr) --highest;
+  live_.largest_client[state_.shard->id().value()].store(highest, std::memory_order_relaxed);
 }
 
 void ClientMemory::Enforce() {
@@ -77,16 +67,19 @@ void ClientMemory::Enforce() {
   while (true) {
     int64_t bytes = live_.client_bytes.load(std::memory_order_relaxed) + unpublished_;
     if (bytes <= static_cast<int64_t>(limit)) return;
-    int8_t mine = classes_.highest[here].load(std::memory_order_relaxed);
+    uint8_t mine = live_.largest_client[here].load(std::memory_order_relaxed);
+    uint8_t largest = mine;
     size_t fattest = here;
-    for (size_t i = 0; i < classes_.highest.size(); ++i) {
-      int8_t highest = classes_.highest[i].load(std::memory_order_relaxed);
-      if (highest > classes_.highest[fattest].load(std::memory_order_relaxed)) fattest = i;
+    for (size_t i = 0; i < questions_.size(); ++i) {
+      uint8_t there = live_.largest_client[i].load(std::memory_order_relaxed);
+      if (there <= largest) continue;
+      largest = there;
+      fattest = i;
     }
     if (fattest != here) Ask(ShardId(static_cast<uint16_t>(fattest)));
     bool urgent = bytes > static_cast<int64_t>(limit + limit / 4);
-    if (mine == kNoClass || (fattest != here && !urgent)) return;
-    Connection& biggest = *first_[static_cast<size_t>(mine)];
+    if (mine == 0 || (fattest != here && !urgent)) return;
+    Connection& biggest = *first_[mine];
     ++state_.stats.clients_evicted;
     base::LogInfo("closing client {} ({}), which takes {} bytes: clients take more than maxmemory-clients",
                   biggest.session.id, biggest.session.peer, biggest.account.bytes);

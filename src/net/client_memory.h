@@ -6,14 +6,13 @@
 // towards maxmemory, so it never evicts a key.
 //
 // Over the limit the biggest clients are closed first, in classes of powers of two as in Redis. Connections
-// from kClassMin bytes on stand in the list of their class. Each shard publishes its highest class; a shard
-// that finds the limit passed and a bigger client elsewhere asks that shard to look. That takes a moment, so
-// from a quarter above the limit on it closes its own biggest at once.
+// from kSizeClassMin bytes on stand in the list of their class. Each shard publishes its highest class; a
+// shard that finds the limit passed and a bigger client elsewhere asks that shard to look. That takes a
+// moment, so from a quarter above the limit on it closes its own biggest at once.
 //
-// Owned by one shard; ClientClasses is shared.
+// Owned by one shard.
 
 #include <array>
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -25,32 +24,21 @@ namespace moonshard::net {
 
 class Connection;
 
-inline constexpr size_t kClassMin = size_t{32} << 10;
-inline constexpr size_t kClassCount = 20;
-inline constexpr int8_t kNoClass = -1;
 inline constexpr int64_t kClientGrain = int64_t{64} << 10;
 // Buffers beyond this are counted at once, others at the end of the turn.
 inline constexpr size_t kCountedAtOnce = size_t{64} << 10;
 
-// Each shard's highest class that has a client.
-struct ClientClasses {
-  explicit ClientClasses(size_t shard_count) : highest(shard_count) {
-    for (auto& value : highest) value.store(kNoClass, std::memory_order_relaxed);
-  }
-  std::vector<std::atomic<int8_t>> highest;
-};
-
 // A connection's place in the accounts.
 struct ClientAccount {
   size_t bytes = 0;
-  int8_t size_class = kNoClass;
+  uint8_t size_class = 0;  // command::SizeClassOf; 0: in no list
   Connection* previous = nullptr;
   Connection* next = nullptr;
 };
 
 class ClientMemory {
  public:
-  ClientMemory(command::ShardState& state, ClientClasses& classes);
+  explicit ClientMemory(command::ShardState& state);
   ClientMemory(const ClientMemory&) = delete;
   ClientMemory& operator=(const ClientMemory&) = delete;
 
@@ -64,16 +52,14 @@ class ClientMemory {
     shard::Outgoing message;
     bool away = false;
   };
-  static int8_t ClassOf(size_t bytes);
-  void Enter(Connection& connection, int8_t size_class);
+  void Enter(Connection& connection, uint8_t size_class);
   void Leave(Connection& connection);
   void PublishHighest();
   void Ask(ShardId shard);
 
   command::ShardState& state_;
   command::LiveSettings& live_;
-  ClientClasses& classes_;
-  std::array<Connection*, kClassCount> first_{};
+  std::array<Connection*, command::kSizeClassCount> first_{};
   std::vector<std::unique_ptr<Question>> questions_;
   int64_t unpublished_ = 0;
 };

@@ -146,7 +146,7 @@ void Connection::OnBatchParked() {
 void Connection::OnBatchStopped(command::Batch*) {
   stopped_ = true;
   MarkDirty();
-  if (!running_) CountLarge();
+  if (!running_) CountNow();
 }
 
 void Connection::OnPushed() {
@@ -278,7 +278,7 @@ void Connection::Close() {
 
 size_t Connection::MemoryBytes() const {
   size_t bytes = sizeof(*this) + input_.capacity() + out.capacity() + sending_.capacity();
-  if (away_ != nullptr) bytes += away_->bytes.capacity();
+  if (away_ != nullptr) bytes += away_->bytes.capacity() + command::Engine::StoppedBytes(*away_);
   return bytes;
 }
 

@@ -46,7 +46,7 @@ constexpr std::string_view kProtectedText =
 Listener::Listener(command::ShardState& state, ConnectionBalance& balance)
     : state_(state),
       balance_(balance),
-      memory_(state, balance.classes),
+      memory_(state),
       look_timer_([](void* listener) { static_cast<Listener*>(listener)->LookAtClients(); }, this) {
   state_.shard->set_local(this);
 }

@@ -22,10 +22,9 @@ namespace moonshard::net {
 // How many connections each shard has, assigned ones included. Written by the accepting shard and by the
 // owners.
 struct ConnectionBalance {
-  explicit ConnectionBalance(size_t shard_count) : open(shard_count), classes(shard_count) {}
+  explicit ConnectionBalance(size_t shard_count) : open(shard_count) {}
   std::vector<std::atomic<uint32_t>> open;
   std::atomic<uint32_t> max_clients{10000};
-  ClientClasses classes;
 
   ShardId LeastLoaded() const;
   uint32_t Total() const;
