@@ -422,7 +422,7 @@ constexpr ArgSpec kTrackingArguments[] = {
     {.name = "optout", .type = ArgType::kPureToken, .token = "OPTOUT", .flags = command::kOptional},
     {.name = "noloop", .type = ArgType::kPureToken, .token = "NOLOOP", .flags = command::kOptional}};
 
-constexpr std::string_view kListTips[] = {"nondeterministic_output"};
+constexpr std::string_view kVaryingTips[] = {"nondeterministic_output"};
 
 // What all rows of CLIENT share.
 consteval CommandRow Row(std::string_view name, int16_t arity, uint32_t flags, std::string_view since,
@@ -438,9 +438,11 @@ consteval CommandRow Row(std::string_view name, int16_t arity, uint32_t flags, s
   row.summary = summary;
   return row;
 }
-consteval CommandRow With(CommandRow row, command::Handler handler, std::span<const ArgSpec> arguments = {}) {
+consteval CommandRow With(CommandRow row, command::Handler handler, std::span<const ArgSpec> arguments = {},
+                          std::span<const std::string_view> tips = {}) {
   row.handler = handler;
   row.arguments = arguments;
+  row.tips = tips;
   return row;
 }
 consteval CommandRow WithBody(CommandRow row, command::Body body, std::string_view complexity,
@@ -463,11 +465,11 @@ constexpr CommandRow kClientRows[] = {
          Getredir),
     With(Row("help", 2, command::kLoading | command::kStale, "5.0.0", "Describes the subcommands."), Help),
     With(Row("id", 2, kMine, "5.0.0", "Returns the number of the connection."), Id),
-    With(Row("info", 2, kMine, "6.2.0", "Describes the connection."), ClientInfo),
+    With(Row("info", 2, kMine, "6.2.0", "Describes the connection."), ClientInfo, {}, kVaryingTips),
     WithBody(Row("kill", -3, kAdmins, "2.4.0", "Closes connections."), ClientKill, kPerClient,
              kKillArguments),
     WithBody(Row("list", -2, kAdmins, "2.4.0", "Describes all connections."), ClientList, kPerClient,
-             kListArguments, kListTips),
+             kListArguments, kVaryingTips),
     With(Row("no-evict", 3, kMine | command::kAdmin, "7.0.0",
              "Keeps the connection when clients take too much memory."),
          NoEvict, kEnabledArguments),

@@ -67,7 +67,8 @@ Outcome Reset(Context& context) {
   session.db = DbIndex();
   session.protocol = resp::Protocol::kResp2;
   session.authenticated = !context.shard.server->live().password_required.load(std::memory_order_relaxed);
-  session.reply_mode = command::ReplyMode::kOn;
+  // A SKIP just before is for this very command.
+  if (session.reply_mode == command::ReplyMode::kOff) session.reply_mode = command::ReplyMode::kOn;
   session.name.clear();
   context.reply.Simple("RESET");
   return Outcome::kDone;
