@@ -120,9 +120,21 @@ def _is_newer(reply):
     return bool(since) and tuple(map(int, since[0].split(b"."))) > (7, 0, 15)
 
 
+def client_line(reply):
+    """A line of CLIENT LIST: addresses, ages and buffer sizes are each server's own, and lib-name and lib-ver come from Redis
+    7.2. Compared are the order of the other fields and the values of those that a client's doings decide."""
+    if reply.kind not in b"$=":
+        return _as_is(reply)
+    fields = [field.partition(b"=") for field in reply.value.rstrip(b"\n").split(b" ")]
+    names = [name for name, _, _ in fields if name not in (b"lib-name", b"lib-ver")]
+    decided = {b"name", b"flags", b"db", b"sub", b"psub", b"ssub", b"multi", b"multi-mem", b"events", b"cmd", b"user", b"redir",
+               b"resp"}
+    return reply.kind, names, [(name, value) for name, _, value in fields if name in decided]
+
+
 NAMES = {function.__name__: function for function in (sorted_elements, type_only, hello, full_second, ten_seconds, own_cursor,
                                                       shared_names, info_sections, info_keyspace, command_names,
-                                                      command_docs)}
+                                                      command_docs, client_line)}
 
 
 def apply(name, reply: Reply):
