@@ -142,6 +142,7 @@ struct Batch {
   // ---- while it is away
   DbIndex db;
   resp::Protocol protocol = resp::Protocol::kResp2;
+  bool no_touch = false;
   TimeMs now_ms = 0;
   size_t stage_begin = 0;
   size_t stage_end = 0;

@@ -86,6 +86,7 @@ void Engine::StartStage(Batch* batch) {
   if (batch->client != nullptr) {
     batch->db = batch->client->session.db;
     batch->protocol = batch->client->session.protocol;
+    batch->no_touch = batch->client->session.no_touch;
   }
   batch->now_ms = state_.shard->now_ms();
   batch->ran_body = batch->answered = false;

@@ -15,6 +15,25 @@ tx::LockMode ModeOf(const Call& call) {
   return call.command->row->is(kWrite) ? tx::LockMode::kExclusive : tx::LockMode::kShared;
 }
 
+// While a client runs that asked for CLIENT NO-TOUCH.
+class TouchScope {
+ public:
+  TouchScope(db::AccessClock& clock, bool no_touch) : clock_(clock), no_touch_(no_touch) {
+    if (no_touch_) [[unlikely]]
+      clock_.set_touching(db::AccessClock::Touching::kOff);
+  }
+  ~TouchScope() {
+    if (no_touch_) [[unlikely]]
+      clock_.set_touching(db::AccessClock::Touching::kOn);
+  }
+  TouchScope(const TouchScope&) = delete;
+  TouchScope& operator=(const TouchScope&) = delete;
+
+ private:
+  db::AccessClock& clock_;
+  bool no_touch_;
+};
+
 // The replies that the client has already; those that still wait for other shards' stay.
 void DropTaken(Part& part) {
   part.arena.Consume(part.taken_bytes);
@@ -108,6 +127,7 @@ bool Engine::MayRunHere(const Batch& batch, const Session& session) const {
 // How many calls ran. Not all of them, if their replies are large.
 size_t Engine::RunHere(Batch& batch, Client& client) {
   state_.keyspace->SetNow(state_.shard->now_ms());
+  TouchScope touch_scope(state_.keyspace->access_clock(), client.session.no_touch);
   Context context(state_, client.out, client.session.protocol);
   context.session = &client.session;
   if (batch.keys.size() >= kPrefetchKeysMin) {
@@ -187,6 +207,7 @@ void Engine::ExecutePart(Part& part) {
   Batch& batch = *part.batch;
   db::Keyspace& keyspace = *state_.keyspace;
   keyspace.SetNow(batch.now_ms);
+  TouchScope touch_scope(keyspace.access_clock(), batch.no_touch);
   db::Database& db = keyspace.database(batch.db);
   if (part.may_stop && part.ran_count != 0) {
     DropTaken(part);

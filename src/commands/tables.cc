@@ -5,9 +5,11 @@
 namespace moonshard::commands {
 
 std::span<const std::span<const command::CommandRow>> AllCommands() {
-  static const std::array tables = {StringCommands(),    StringEditCommands(),    StringManyCommands(),
-                                    StringLcsCommands(), StringCompareCommands(), StringIncrexCommands(),
-                                    GenericCommands(),   ConnectionCommands(),    ServerCommands()};
+  static const std::array tables = {
+      BitmapCommands(),       ConnectionCommands(), GenericCommands(),       ObjectCommands(),
+      ServerCommands(),       StringCommands(),     StringCompareCommands(), StringEditCommands(),
+      StringIncrexCommands(), StringLcsCommands(),  StringManyCommands(),
+  };
   return tables;
 }
 

@@ -26,6 +26,8 @@ struct EventName {
   EventClass event_class;
   std::string_view name;
 };
+// For one of several changes that the caller announces together.
+inline constexpr EventName kEventNone{EventClass::kGeneric, {}};
 inline constexpr EventName kEventSet{EventClass::kString, "set"};
 inline constexpr EventName kEventIncrement{EventClass::kString, "incrby"};
 inline constexpr EventName kEventIncrementFloat{EventClass::kString, "incrbyfloat"};

@@ -12,8 +12,18 @@ using types::Mutation;
 using types::MutationKind;
 using types::MutationReason;
 
+namespace {
+// The access clock draws numbers of its own, so that commands that ask for random ones see the same whether
+// or not a policy counts.
+constexpr uint64_t kAccessSeed = 0xACCE55ull << 32;
+}  // namespace
+
 Keyspace::Keyspace(const KeyspaceOptions& options)
-    : options_(options), slab_({.huge_pages = dash::HugePages::kOn}), random_(options.random_seed) {
+    : options_(options),
+      access_clock_(options.eviction != nullptr ? *options.eviction : default_eviction_,
+                    options.random_seed ^ kAccessSeed),
+      slab_({.huge_pages = dash::HugePages::kOn}),
+      random_(options.random_seed) {
   for (size_t i = 0; i < kDatabaseCount; ++i) {
     databases_[i] = std::make_unique<Database>(*this, DbIndex(static_cast<uint16_t>(i)));
   }
@@ -54,7 +64,10 @@ size_t Keyspace::ExpireDue(size_t limit, const LockView* locks) {
 }
 
 Database::Database(Keyspace& keyspace, DbIndex index)
-    : keyspace_(keyspace), index_(index), table_(keyspace.slab_, {.seed = keyspace.options_.seed}) {}
+    : keyspace_(keyspace),
+      index_(index),
+      table_(keyspace.slab_,
+             {.seed = keyspace.options_.seed, .fresh_clock = keyspace.access_clock_.fresh()}) {}
 
 Database::~Database() {
   ReleaseAllOutside();
@@ -64,8 +77,23 @@ bool Database::Expired(const Entry& entry) const {
   return entry.deadline() <= keyspace_.now_;
 }
 
+Table::Ref Database::FindLive(const Key& key) {
+  Table::Ref ref = table_.Find(key.hash, key.text);
+  if (ref && Expired(*table_.entry(ref))) [[unlikely]] {
+    EraseRef(ref, MutationReason::kExpired, "expired");
+    return {};
+  }
+  return ref;
+}
+
 Entry* Database::Find(const Key& key) {
-  Table::Ref ref = FindForWrite(key);
+  Entry* entry = Peek(key);
+  if (entry != nullptr) keyspace_.access_clock_.Touch(*entry);
+  return entry;
+}
+
+Entry* Database::Peek(const Key& key) {
+  Table::Ref ref = FindLive(key);
   if (!ref) {
     ++keyspace_.stats_.misses;
     return nullptr;
@@ -75,11 +103,8 @@ Entry* Database::Find(const Key& key) {
 }
 
 Table::Ref Database::FindForWrite(const Key& key) {
-  Table::Ref ref = table_.Find(key.hash, key.text);
-  if (ref && Expired(*table_.entry(ref))) [[unlikely]] {
-    EraseRef(ref, MutationReason::kExpired, "expired");
-    return {};
-  }
+  Table::Ref ref = FindLive(key);
+  if (ref) keyspace_.access_clock_.Touch(*table_.entry(ref));
   return ref;
 }
 

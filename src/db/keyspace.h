@@ -19,6 +19,7 @@
 #include "base/types.h"
 #include "dash/slab.h"
 #include "dash/table.h"
+#include "db/access_clock.h"
 #include "db/events.h"
 #include "types/mutation.h"
 #include "types/string_value.h"
@@ -52,9 +53,13 @@ class Database {
   size_t deadline_count() const { return table_.deadline_count(); }
   dash::Table& table() { return table_; }
 
-  // The entry of a live key, or null. A key past its deadline is erased on the way. Counts a hit or a miss.
+  // The entry of a live key, or null. A key past its deadline is erased on the way. Counts a hit or a miss,
+  // and an access for the eviction policy.
   dash::Entry* Find(const Key& key);
-  // The same for commands that will change the key; counts nothing.
+  // The same for commands that look at a key without using its value (EXISTS, TTL, TYPE, OBJECT): counts a
+  // hit or a miss, no access.
+  dash::Entry* Peek(const Key& key);
+  // For commands that will change the key; counts an access, no hit or miss.
   dash::Table::Ref FindForWrite(const Key& key);
 
   // Sets or replaces a whole string value of any former type. `deadline` kNoDeadline: none.
@@ -63,7 +68,7 @@ class Database {
   // Replaces the bytes of the string at `key` from `offset` on by `bytes`, in place where its block allows. A
   // gap is filled with zero bytes, the value grows if needed, an absent key is created; the deadline stays.
   // `ref` is what FindForWrite(key) returned; `bytes` do not lie in it. The caller has checked its type and
-  // kStringBytesMax. Returns the new length.
+  // kStringBytesMax. kEventNone: the caller announces it. Returns the new length.
   base::Result<size_t> PatchString(const Key& key, dash::Table::Ref ref, size_t offset,
                                    std::string_view bytes, EventName event);
   // Adds `delta` to the integer at `key` (0 if absent) and keeps its deadline.
@@ -91,6 +96,8 @@ class Database {
 
  private:
   friend class Keyspace;
+  // What all lookups begin with.
+  MS_ALWAYS_INLINE dash::Table::Ref FindLive(const Key& key);
   bool Expired(const dash::Entry& entry) const;
   // Whether the entry may take this form; checked before a change is reported, since a report cannot be taken
   // back.
@@ -119,6 +126,8 @@ class Database {
 struct KeyspaceOptions {
   base::HashSeed seed = 0;
   uint64_t random_seed = 1;
+  // Outlives the keyspace; null: defaults.
+  const EvictionSettings* eviction = nullptr;
 };
 
 struct KeyspaceStats {
@@ -152,7 +161,9 @@ class Keyspace {
   TimeMs now() const { return now_; }
   void SetNow(TimeMs now) {
     if (now > now_) now_ = now;
+    access_clock_.Advance(now_);
   }
+  AccessClock& access_clock() { return access_clock_; }
 
   // Erases keys whose deadline has passed, at most `limit`, skipping locked ones. Returns how many went.
   size_t ExpireDue(size_t limit, const LockView* locks);
@@ -173,6 +184,8 @@ class Keyspace {
   friend class Database;
 
   KeyspaceOptions options_;
+  EvictionSettings default_eviction_;
+  AccessClock access_clock_;
   uint64_t outside_bytes_ = 0;
   dash::Slab slab_;
   std::array<std::unique_ptr<Database>, kDatabaseCount> databases_;

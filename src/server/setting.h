@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "db/eviction_settings.h"
 #include "server/settings.h"
 
 namespace moonshard::server {
@@ -37,6 +38,9 @@ std::vector<Setting> RuntimeSettings();
 std::vector<Setting> MemorySettings();
 std::vector<Setting> PersistenceSettings();
 std::vector<Setting> ObservationSettings();
+
+// What the data budget reads while the server runs.
+void ApplyMemorySettings(const Settings& settings, db::EvictionSettings& live);
 
 // All of them, by name.
 const std::vector<Setting>& AllSettings();

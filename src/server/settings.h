@@ -21,6 +21,11 @@ struct Settings {
   std::string busy_poll = "auto";
   std::string requirepass;
   uint64_t maxmemory = 0;  // bytes; 0: no limit
+  std::string maxmemory_policy = "noeviction";
+  uint32_t maxmemory_samples = 5;
+  uint32_t maxmemory_eviction_tenacity = 10;
+  uint32_t lfu_log_factor = 10;
+  uint32_t lfu_decay_time = 1;
   std::string appendfsync = "everysec";
   std::string loglevel = "notice";
   std::string logfile;

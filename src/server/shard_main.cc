@@ -18,7 +18,9 @@ command::ShardState MakeState(shard::Shard& shard, db::Keyspace& keyspace, tx::M
 
 ShardMain::ShardMain(shard::Shard& shard, const ShardParts& parts)
     : shard_(shard),
-      keyspace_({.seed = parts.hash_seed, .random_seed = shard.env().RandomSeed()}),
+      keyspace_({.seed = parts.hash_seed,
+                 .random_seed = shard.env().RandomSeed(),
+                 .eviction = &parts.server.live()}),
       tx_(shard, parts.transactions),
       state_(MakeState(shard, keyspace_, tx_, parts.server)),
       engine_(state_, parts.server.registry()),
