@@ -9,9 +9,13 @@ namespace moonshard::commands {
 
 std::span<const command::CommandRow> BitmapCommands();
 std::span<const command::CommandRow> ConnectionCommands();
+std::span<const command::CommandRow> ExpireCommands();
 std::span<const command::CommandRow> GenericCommands();
+std::span<const command::CommandRow> GenericMoveCommands();
+std::span<const command::CommandRow> GenericScanCommands();
 std::span<const command::CommandRow> ObjectCommands();
 std::span<const command::CommandRow> ServerCommands();
+std::span<const command::CommandRow> SlowlogCommands();
 std::span<const command::CommandRow> StringCommands();
 std::span<const command::CommandRow> StringCompareCommands();
 std::span<const command::CommandRow> StringEditCommands();
