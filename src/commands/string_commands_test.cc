@@ -46,7 +46,10 @@ class StringEvents : public testing::Test, public db::EventListener {
     EXPECT_TRUE(command::FindKeys(*context.command->row, args, positions));
     std::vector<command::KeyRef> keys;
     for (uint32_t at : positions)
-      keys.push_back({base::HashBytes(args[at], keyspace_.seed()), at, ShardId(0)});
+      keys.push_back({.hash = base::HashBytes(args[at], keyspace_.seed()),
+                      .arg = at,
+                      .shard = ShardId(0),
+                      .db = DbIndex(0)});
     context.keys = keys;
     context.command->row->handler(context);
     return heard_;
