@@ -113,6 +113,57 @@ class Generator:
     def incr(self):
         return Command((b"INCR", self.key()))
 
+    def number(self):
+        """A change of a number, an integer's or a float's."""
+        rng = self.rng
+        name = rng.choice((b"INCRBY", b"DECRBY", b"DECR", b"INCRBYFLOAT"))
+        if name == b"DECR":
+            return Command((name, self.key()))
+        amounts = (b"%d" % rng.randint(-100, 100), b"9223372036854775807", b"-9223372036854775808", self.not_a_number())
+        if name == b"INCRBYFLOAT":
+            amounts = (b"%d.%02d" % (rng.randint(-9, 9), rng.randrange(100)), b"0.1", b"1e3", b"-1e-9", b"1e20", b"inf", self.not_a_number())
+        return Command((name, self.key(), rng.choice(amounts)))
+
+    def index(self):
+        if self.rng.random() < 0.05:
+            return self.rng.choice((b"9223372036854775807", b"-9223372036854775808", self.not_a_number()))
+        return b"%d" % self.rng.choice((0, 1, -1, self.rng.randint(-40, 40), self.rng.randint(-9000, 9000)))
+
+    def part(self):
+        """A part of a string, read or written."""
+        name = self.rng.choice((b"APPEND", b"APPEND", b"APPEND", b"SETRANGE", b"SETRANGE", b"GETRANGE", b"SUBSTR", b"STRLEN"))
+        if name == b"STRLEN":
+            return Command((name, self.key()))
+        if name == b"APPEND":
+            return Command((name, self.key(), self.value()))
+        if name == b"SETRANGE":
+            return Command((name, self.key(), self.index(), self.value()))
+        return Command((name, self.key(), self.index(), self.index()))
+
+    def take(self):
+        """The value of a key, while something happens to it."""
+        name = self.rng.choice((b"GETSET", b"GETDEL", b"GETEX", b"GETEX"))
+        if name == b"GETSET":
+            return Command((name, self.key(), self.value()))
+        if name == b"GETDEL":
+            return Command((name, self.key()))
+        options = self.rng.choice(((), (b"PERSIST",), (b"EX", b"%d" % self.seconds()), (b"PX", b"%d" % (self.seconds() * 1000)),
+                                   (b"EXAT", b"1"), (b"EX", b"0"), (b"EX", self.not_a_number()), (b"PERSIST", b"EX", b"5")))
+        return Command((name, self.key(), *options))
+
+    def set_if_new(self):
+        name = self.rng.choice((b"SETNX", b"MSETNX", b"MSETNX", b"SETEX", b"PSETEX"))
+        if name == b"MSETNX":
+            return Command((name, *(word for key in self.some_keys(4) for word in (key, self.value()))))
+        if name == b"SETNX":
+            return Command((name, self.key(), self.value()))
+        time = self.seconds() * (1000 if name == b"PSETEX" else 1)
+        return Command((name, self.key(), self.rng.choice((b"%d" % time, b"%d" % time, b"0", self.not_a_number())), self.value()))
+
+    def lcs(self):
+        options = self.rng.choice(((), (b"LEN",), (b"IDX",), (b"IDX", b"MINMATCHLEN", b"2"), (b"IDX", b"WITHMATCHLEN"), (b"LEN", b"IDX")))
+        return Command((b"LCS", self.key(), self.key(), *options))
+
     def bit_offset(self):
         if self.rng.random() < 0.05:
             return self.rng.choice((b"-1", b"4294967296", self.not_a_number()))
@@ -207,6 +258,7 @@ _TABLE = {
     Generator.get: 12, Generator.set: 20, Generator.mget: 10, Generator.mset: 10, Generator.incr: 8, Generator.delete: 6,
     Generator.exists: 5, Generator.rename: 14, Generator.expire: 8, Generator.ttl: 8, Generator.type: 3,
     Generator.dbsize: 3, Generator.flush: 0.6, Generator.select: 1.5, Generator.hello: 1, Generator.talk: 2,
+    Generator.number: 6, Generator.part: 9, Generator.take: 5, Generator.set_if_new: 6, Generator.lcs: 1,
     Generator.wrong: 3, Generator.bit: 5, Generator.bit_range: 4, Generator.bitop: 5, Generator.bitfield: 4,
 }
 _MAKERS, _WEIGHTS = list(_TABLE), list(_TABLE.values())
