@@ -16,6 +16,7 @@ sys.path[:0] = [str(TESTS), str(TESTS / "behaviour")]
 
 import torn_read  # noqa: E402
 from diff import canon, cases, random_commands, run  # noqa: E402
+from fixtures import expected, run as fixtures_run  # noqa: E402
 from lib import planted, servers  # noqa: E402
 from lib.checks import Checks, together  # noqa: E402
 from lib.resp import ConnectionClosed, ProtocolViolation, Reader, encode  # noqa: E402
@@ -157,6 +158,103 @@ class DifferenceTest(unittest.TestCase):
             return b"RENAME" in names and b"INCR" in names[names.index(b"RENAME"):]
         smallest = random_commands.Shrinker(differs).shrink(pipelines)
         self.assertEqual([command.args[0] for pipeline in smallest for command in pipeline.commands], [b"RENAME", b"INCR"])
+
+
+FIXTURE = """
+@source https://example.org/page
+== statuses, numbers, bulks, nil
+SET k "a b"
+> +OK
+GET k
+> "a b"
+GET none
+> nil
+DEL k none
+> :1
+SET k v EX 100
+> +OK
+TTL k
+> :95..100
+SET k
+> -ERR wrong number of arguments for 'set' command
+SET k v FOO
+> -ERR ...
+@admin CONFIG GET maxmemory-samples
+> *2
+> maxmemory-samples
+> "5"
+@source https://example.org/other
+== aggregates
+CONFIG GET maxmemory-samples
+> %1
+> maxmemory-samples
+> "5"
+MSET a 1 b 2
+> +OK
+KEYS *
+> *2 any order
+> b
+> a
+COMMAND COUNT
+> ?integer
+MGET a none
+> *2
+> "1"
+> nil
+@end
+"""
+
+
+class FixtureTest(unittest.TestCase):
+    def load(self, text):
+        with tempfile.NamedTemporaryFile("w", suffix=".resp") as file:
+            file.write(text)
+            file.flush()
+            return fixtures_run.load(file.name)
+
+    def test_every_expectation_can_fail(self):
+        """Each expected line in turn is replaced by another one of its kind."""
+        wrong = {"+": "+KO", ":": ":7", "-": "-WRONGTYPE ...", '"': '"other"', "n": '"nil"', "*": "*0", "%": "%0", "?": "?bulk"}
+        lines = FIXTURE.splitlines()
+        with servers.judge() as server:
+            self.assertEqual(quietly(fixtures_run.check, server, self.load(FIXTURE), "judge"), ((8, 56, 0), ""))
+            for at, line in enumerate(lines):
+                if not line.startswith("> "):
+                    continue
+                changed = wrong.get(line[2], "other")
+                rest = lines[at + 1:]
+                if changed in ("*0", "%0"):
+                    while rest[0].startswith("> "):
+                        rest = rest[1:]
+                (_, _, differences), out = quietly(fixtures_run.check, server,
+                                                   self.load("\n".join([*lines[:at], "> " + changed, *rest])), "judge")
+                self.assertEqual(differences, 4, f"{line} as {changed}")
+                self.assertIn("example.org", out)
+
+    def test_protocols(self):
+        def reply(data):
+            return Reader(lambda left=iter([data]): next(left, b"")).reply()
+        for lines, two, three in ((["nil*"], b"*-1\r\n", b"_\r\n"), ([",1.5"], b"$3\r\n1.5\r\n", b",1.5\r\n"),
+                                  (["#t"], b":1\r\n", b"#t\r\n"), (["~2", ":1", ":2"], b"*2\r\n:2\r\n:1\r\n", b"~2\r\n:2\r\n:1\r\n"),
+                                  (["%2", "a", ":1", "b", ":2"], b"*4\r\n$1\r\nb\r\n:2\r\n$1\r\na\r\n:1\r\n",
+                                   b"%2\r\n$1\r\nb\r\n:2\r\n$1\r\na\r\n:1\r\n")):
+            parsed = expected.parse(lines)
+            self.assertTrue(parsed.matches(reply(two), 2) and parsed.matches(reply(three), 3), lines)
+            self.assertFalse(parsed.matches(reply(three), 2) or parsed.matches(reply(two), 3), lines)
+
+    def test_files_that_are_wrong(self):
+        for text, error in (("== a\nGET k\n> nil\n@end", "@source"), ("@source x\n@end", "no address"),
+                            ("@source https://x\n== a\nGET k\n@end", "no expected reply"),
+                            ("@source https://x\n== a\n> nil\nGET k\n@end", "without a request"),
+                            ("@source https://x\n== a\nGET k\n> nil\n> nil\n@end", "more than one"),
+                            ("@source https://x\n== a\nGET k\n> *2\n> nil\n@end", "too early"),
+                            ("@source https://x\n== a\nGET k\n> 5\n@end", "cannot read"),
+                            ("@source https://x\n== a\n@canon hello\nGET k\n> nil\n@end", "a fixture has"),
+                            ("@source https://x\n== a\nGET k\n> nil\n", "@end")):
+            with self.assertRaisesRegex(cases.CaseError, re.escape(error), msg=text):
+                self.load(text)
+        with self.assertRaisesRegex(cases.CaseError, "the judge says"):
+            load("== a\nGET k\n> nil\n@end")
 
 
 class TornTest(unittest.TestCase):

@@ -38,6 +38,7 @@ class Answer:
     def __init__(self, step, reply=None, raw=None, trouble=None):
         self.step = step
         self.trouble = trouble
+        self.reply = reply
         self.raw = reply.raw if reply is not None else raw
         self.compared = (trouble, canon.apply(step.canon, reply) if reply is not None else raw)
 
