@@ -49,12 +49,12 @@ Outcome Del(Context& context) {
 
 Outcome Exists(Context& context) {
   for (size_t i = 0; i < context.keys.size(); ++i)
-    context.fan.Add(context.db->Find(context.key(i)) != nullptr);
+    context.fan.Add(context.db->Peek(context.key(i)) != nullptr);
   return Outcome::kDone;
 }
 
 Outcome Type(Context& context) {
-  const dash::Entry* entry = context.db->Find(context.key());
+  const dash::Entry* entry = context.db->Peek(context.key());
   context.reply.Simple(entry == nullptr ? "none" : TypeName(entry->type()));
   return Outcome::kDone;
 }
@@ -138,7 +138,7 @@ Outcome Pexpire(Context& context) {
 }
 
 Outcome TimeLeft(Context& context, TimeUnit unit) {
-  const dash::Entry* entry = context.db->Find(context.key());
+  const dash::Entry* entry = context.db->Peek(context.key());
   if (entry == nullptr) {
     context.reply.Integer(-2);
   } else if (!entry->has_deadline()) {

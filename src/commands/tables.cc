@@ -5,8 +5,10 @@
 namespace moonshard::commands {
 
 std::span<const std::span<const command::CommandRow>> AllCommands() {
-  static const std::array tables = {StringCommands(), GenericCommands(), ConnectionCommands(),
-                                    ServerCommands()};
+  static const std::array tables = {
+      BitmapCommands(), ConnectionCommands(), GenericCommands(),   ObjectCommands(),     ServerCommands(),
+      StringCommands(), StringEditCommands(), StringLcsCommands(), StringManyCommands(),
+  };
   return tables;
 }
 

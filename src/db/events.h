@@ -28,6 +28,8 @@ struct EventName {
 };
 inline constexpr EventName kEventSet{EventClass::kString, "set"};
 inline constexpr EventName kEventIncrement{EventClass::kString, "incrby"};
+inline constexpr EventName kEventAppend{EventClass::kString, "append"};
+inline constexpr EventName kEventSetRange{EventClass::kString, "setrange"};
 inline constexpr EventName kEventRenameTo{EventClass::kGeneric, "rename_to"};
 
 struct Event {
