@@ -1,10 +1,13 @@
 """Takes away what a sequence does not need to differ, and prints what is left in the notation of the case files."""
 
+from dataclasses import replace
+
 from diff.generate import Pipeline
 
 # A difference that depends on timing may not show at every try.
 SHRINK_TRIES = 3
 SHRINK_RUNS_MAX = 600
+LONG_WORD_BYTES = 12
 
 
 class Shrinker:
@@ -32,7 +35,7 @@ class Shrinker:
                 pipelines = self._fewer_commands(pipelines, at)
             after = sum(len(pipeline.commands) for pipeline in pipelines), len(pipelines)
             if after == before or self.runs >= SHRINK_RUNS_MAX:
-                return self._one_at_a_time(pipelines)
+                return self._one_at_a_time(self._shorter_arguments(pipelines))
 
     def _fewer_commands(self, pipelines, at):
         if at >= len(pipelines):
@@ -57,6 +60,26 @@ class Shrinker:
                     at += size
             size //= 2
         return items
+
+    def _shorter_arguments(self, pipelines):
+        """Pairs and single arguments away, then long ones short."""
+        for at, pipeline in enumerate(pipelines):
+            for index in range(len(pipeline.commands)):
+                for step in (2, 1):
+                    place = len(pipeline.commands[index].args) - step
+                    while place > 0:
+                        pipelines = self._with_arguments(pipelines, at, index, lambda args: args[:place] + args[place + step:])
+                        place -= step
+                for place in range(1, len(pipelines[at].commands[index].args)):
+                    if len(pipelines[at].commands[index].args[place]) > LONG_WORD_BYTES:
+                        pipelines = self._with_arguments(pipelines, at, index, lambda args: (*args[:place], b"v", *args[place + 1:]))
+        return pipelines
+
+    def _with_arguments(self, pipelines, at, index, change):
+        commands = list(pipelines[at].commands)
+        commands[index] = replace(commands[index], args=tuple(change(commands[index].args)))
+        changed = [*pipelines[:at], replace(pipelines[at], commands=tuple(commands)), *pipelines[at + 1:]]
+        return changed if self.fails(changed) else pipelines
 
     def _one_at_a_time(self, pipelines):
         single = [Pipeline(pipeline.connection, (command,)) for pipeline in pipelines for command in pipeline.commands]

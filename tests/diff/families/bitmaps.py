@@ -37,7 +37,7 @@ def bitpos(draw, name):
 
 @makes("BITOP", weight=8)
 def bitop(draw, name):
-    operation = draw.one_of(b"AND", b"OR", b"XOR", b"NOT") if draw.chance(0.96) else draw.one_of(b"NAND", b"", b"DIFF")
+    operation = draw.one_of(b"AND", b"OR", b"XOR", b"NOT") if draw.chance(0.96) else draw.one_of(b"NAND", b"")  # DIFF, ANDOR and others came with Redis 8.2
     sources = draw.some_keys(1 if operation == b"NOT" and draw.chance(0.85) else 4)
     return Command((name, draw.case(operation), draw.key(), *sources))
 
