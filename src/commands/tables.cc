@@ -6,8 +6,9 @@ namespace moonshard::commands {
 
 std::span<const std::span<const command::CommandRow>> AllCommands() {
   static const std::array tables = {
-      BitmapCommands(), ConnectionCommands(), GenericCommands(),   ObjectCommands(),     ServerCommands(),
-      StringCommands(), StringEditCommands(), StringLcsCommands(), StringManyCommands(),
+      BitmapCommands(),       ConnectionCommands(), GenericCommands(),       ObjectCommands(),
+      ServerCommands(),       StringCommands(),     StringCompareCommands(), StringEditCommands(),
+      StringIncrexCommands(), StringLcsCommands(),  StringManyCommands(),
   };
   return tables;
 }

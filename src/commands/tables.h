@@ -13,7 +13,9 @@ std::span<const command::CommandRow> GenericCommands();
 std::span<const command::CommandRow> ObjectCommands();
 std::span<const command::CommandRow> ServerCommands();
 std::span<const command::CommandRow> StringCommands();
+std::span<const command::CommandRow> StringCompareCommands();
 std::span<const command::CommandRow> StringEditCommands();
+std::span<const command::CommandRow> StringIncrexCommands();
 std::span<const command::CommandRow> StringLcsCommands();
 std::span<const command::CommandRow> StringManyCommands();
 

@@ -68,7 +68,7 @@ class Database {
   // Replaces the bytes of the string at `key` from `offset` on by `bytes`, in place where its block allows. A
   // gap is filled with zero bytes, the value grows if needed, an absent key is created; the deadline stays.
   // `ref` is what FindForWrite(key) returned; `bytes` do not lie in it. The caller has checked its type and
-  // kStringBytesMax. Returns the new length.
+  // kStringBytesMax. kEventNone: the caller announces it. Returns the new length.
   base::Result<size_t> PatchString(const Key& key, dash::Table::Ref ref, size_t offset,
                                    std::string_view bytes, EventName event);
   // Adds `delta` to the integer at `key` (0 if absent) and keeps its deadline.

@@ -209,7 +209,7 @@ class Draw:
     def bit_offset(self):
         if self.chance(0.1):
             return self.one_of(b"-1", b"4294967296", b"9223372036854775807", self.not_an_integer())
-        return b"%d" % self.rng.choice((0, 1, 7, 8, 9, self.rng.randrange(200), self.rng.randrange(20000)))
+        return b"%d" % self.rng.choice((0, 1, 7, 8, 9, self.rng.randrange(200), self.rng.randrange(self.rng.choice((20000, 70000)))))
 
     # ---- times: no sequence may tell by them how fast a server was
 
