@@ -40,24 +40,30 @@ class Maker:
     weight: float
     draw: Callable
     family: str
-    timed: bool  # its arguments must not be shuffled: a deadline could become a near one
+    damage: str  # see makes()
 
 
 FAVOUR = 20
 MAKERS = {}  # name -> Maker
 
 
-def makes(*names, weight=1.0, timed=False):
-    """`weight` is shared by all the names."""
+def makes(*names, weight=1.0, damage="any"):
+    """`weight` is shared by all the names. `damage`: what may be done to a command now and then, beside calling it by a wrong name:
+    "any"; "ends" if its arguments must not be exchanged, since a deadline could become a near one; "none"."""
     def register(function):
         family = function.__module__.rpartition(".")[2]
         for name in names:
-            key = name.lower().replace(" ", "|").encode()
+            key = name_of(name)
             if key in MAKERS:
                 raise ValueError(f"{name} has been registered twice")
-            MAKERS[key] = Maker(key, weight / len(names), function, family, timed)
+            MAKERS[key] = Maker(key, weight / len(names), function, family, damage)
         return function
     return register
+
+
+def name_of(words):
+    """OBJECT ENCODING -> object|encoding, as bytes"""
+    return words.lower().replace(" ", "|").encode()
 
 
 def words_of(name):
@@ -246,7 +252,7 @@ class Table:
 
     def __init__(self, known, favoured=(), without=()):
         """`known`: names as in COMMAND LIST; `favoured`: families that are drawn more often; `without`: names."""
-        left_out = {name.lower().replace(" ", "|").encode() for name in without}
+        left_out = set(map(name_of, without))
         self.makers = [maker for maker in MAKERS.values() if maker.name in known - left_out]
         self.weights = [maker.weight * (FAVOUR if maker.family in favoured else 1) for maker in self.makers]
         self.skipped = sorted(set(MAKERS) - set(known))
@@ -254,7 +260,7 @@ class Table:
     def command(self, draw):
         maker = draw.rng.choices(self.makers, self.weights)[0]
         command = maker.draw(draw, *words_of(maker.name))
-        return self._damaged(draw, maker, command) if draw.chance(0.03) and not command.walk else command
+        return self._damaged(draw, maker, command) if draw.chance(0.03) and maker.damage != "none" else command
 
     def command_of(self, draw, name):
         return MAKERS[name].draw(draw, *words_of(name))
@@ -263,7 +269,7 @@ class Table:
     def _damaged(draw, maker, command):
         """Too many or too few arguments, an unknown name, an argument that does not belong there."""
         args = command.args
-        change = draw.rng.randrange(3 if maker.timed else 5)
+        change = draw.rng.randrange(3 if maker.damage == "ends" else 5)
         if change == 0:
             return Command(args[:-1] or (b"GET",), command.canon)
         if change == 1:

@@ -163,11 +163,12 @@ class Difference:
 class Pair:
     """The judge and our server."""
 
-    def __init__(self, judge, ours, judge_known=None):
-        """`judge`, `ours`: addresses."""
+    def __init__(self, judge, ours, judge_known=None, without=()):
+        """`judge`, `ours`: addresses; `without`: commands that are not to be used."""
         ours_known = known_commands(ours)
-        self.known = ours_known & (judge_known or known_commands(judge))
-        self.newer = ours_known - self.known  # than the judge
+        judge_known = judge_known or known_commands(judge)
+        self.known = ours_known & judge_known - {generate.name_of(name) for name in without}
+        self.newer = ours_known - judge_known
         self.judge = Player(judge, self.known)
         self.ours = Player(ours, self.known)
 
@@ -277,7 +278,8 @@ def main():
     parser.add_argument("--shards", type=int, action="append")
     parser.add_argument("--seed", type=int, help="default: a new one each time")
     parser.add_argument("--family", action="append", help="a file of diff/families; its commands are drawn twenty times as often")
-    parser.add_argument("--without", action="append", default=[], help="a command that is not drawn: while it is known to be wrong")
+    parser.add_argument("--without", action="append", default=[], 
+                        help="a command that is neither drawn nor asked of the keys at the end: while it is known to be wrong")
     parser.add_argument("--differences", type=int, default=1, help="go on until so many were found")
     parser.add_argument("--require-all", action="store_true")
     options = parser.parse_args()
@@ -288,8 +290,8 @@ def main():
         for shards in options.shards or SHARDS:
             seed = options.seed if options.seed is not None else int.from_bytes(os.urandom(4), "big")
             with servers.ours(shards=shards) as ours:
-                pair = Pair(judge.port, ours.port, judge_known)
-                table = Table(pair.known, favoured=options.family or (), without=options.without)
+                pair = Pair(judge.port, ours.port, judge_known, options.without)
+                table = Table(pair.known, favoured=options.family or ())
                 if shards == (options.shards or SHARDS)[0]:
                     good = check_table(pair, table, options.require_all, in_fixtures())
                 good = run(pair, table, shards, seed, options.commands, options.differences) == 0 and good

@@ -47,7 +47,7 @@ def swapdb(draw, name):
     return Command((name, draw.any_database(), draw.any_database()))
 
 
-@makes("EXPIRE", "PEXPIRE", "EXPIREAT", "PEXPIREAT", weight=12, timed=True)
+@makes("EXPIRE", "PEXPIRE", "EXPIREAT", "PEXPIREAT", weight=12, damage="ends")
 def expire(draw, name):
     options = draw.options(b"NX", b"XX", b"GT", b"LT")
     return Command((name, draw.key(), draw.time(name.startswith(b"P"), name.endswith(b"AT")), *options))
@@ -90,7 +90,7 @@ def dbsize(_, name):
     return Command((name,))
 
 
-@makes("SCAN", weight=2)
+@makes("SCAN", weight=2, damage="none")
 def scan(draw, name):
     options = draw.options((b"MATCH", draw.pattern()), (b"COUNT", draw.one_of(b"1", b"3", b"10", b"1000")), (b"TYPE", draw.one_of(b"string", b"list")))
     if draw.chance(0.8):
@@ -128,7 +128,7 @@ def _payload(draw):
                        payload.sealed(payload.string(value), version=1), payload.sealed(b"\x00\x05abc"), payload.sealed(b"\x7f\x01a"), payload.sealed(b""))
 
 
-@makes("RESTORE", weight=6, timed=True)
+@makes("RESTORE", weight=6, damage="ends")
 def restore(draw, name):
     options = draw.options(b"REPLACE", b"REPLACE", b"REPLACE", (b"IDLETIME", draw.one_of(b"0", b"1", b"-1", b"x")),
                            (b"FREQ", draw.one_of(b"0", b"255", b"256", b"-1")))

@@ -8,7 +8,7 @@ def get(draw, name):
     return Command((name, draw.key()))
 
 
-@makes("SET", weight=20, timed=True)
+@makes("SET", weight=20, damage="ends")
 def set_(draw, name):
     options = draw.options(b"NX", b"XX", b"GET", most=2)
     if draw.chance(0.3):
@@ -28,7 +28,7 @@ def key_and_value(draw, name):
     return Command((name, draw.key(), draw.value()))
 
 
-@makes("SETEX", "PSETEX", weight=3, timed=True)
+@makes("SETEX", "PSETEX", weight=3, damage="ends")
 def setex(draw, name):
     return Command((name, draw.key(), draw.time(name == b"PSETEX", absolute=False), draw.value()))
 
@@ -40,7 +40,7 @@ def only_a_key(draw, name):
     return Command((name, draw.key()))
 
 
-@makes("GETEX", weight=5, timed=True)
+@makes("GETEX", weight=5, damage="ends")
 def getex(draw, name):
     options = []
     if draw.chance(0.5):
