@@ -124,7 +124,7 @@ def _payload(draw):
         # Compressed: one letter a hundred times, as a literal and a copy of what came before.
         return payload.sealed(b"\x00\xc3" + payload.length(5) + payload.length(100) + b"\x00a\xe0\x5a\x00")
     good = payload.sealed(payload.string(value))
-    return draw.one_of(good[:-1], good[:-9] + b"\xff" + good[-8:], b"", b"\x00", good + b"\x00", payload.sealed(payload.string(value), version=11),
+    return draw.one_of(good[:-1], good[:-9] + b"\xff" + good[-8:], b"", b"\x00", good + b"\x00", payload.sealed(payload.string(value), version=60000),
                        payload.sealed(payload.string(value), version=1), payload.sealed(b"\x00\x05abc"), payload.sealed(b"\x7f\x01a"), payload.sealed(b""))
 
 
