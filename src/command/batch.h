@@ -43,6 +43,7 @@ struct Call {
   uint32_t key_count = 0;
   ShardId shard;        // owner of all keys, if `spread` is false
   bool spread = false;  // keys on several shards, or on all of them
+  bool whole = false;   // keys that it does not name (CallRouting::whole)
   CallError error = CallError::kNone;
   const base::StaticError* static_error = nullptr;
   uint32_t text_error = 0;  // index into Batch::error_texts

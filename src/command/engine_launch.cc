@@ -137,7 +137,7 @@ void Engine::BuildParts(Batch& batch) {
       Item& item = add_item(part, i);
       part.keys.insert(part.keys.end(), keys.begin(), keys.end());
       item.key_count = call.key_count;
-    } else if (call.command->row->route == Route::kAllShards) {
+    } else if (call.whole || call.command->row->route == Route::kAllShards) {
       for (uint16_t shard = 0; shard < shard_count_; ++shard) add_item(PartFor(batch, ShardId(shard)), i);
     } else {
       for (const KeyRef& key : keys) {
@@ -351,7 +351,7 @@ shard::Task<void> Engine::RunBody(Batch* batch) {
   state_.keyspace->SetNow(batch->now_ms);
   // No session: the client may go while the body waits.
   ++state_.stats.calls[call.command->index];
-  bool locked = call.key_count != 0;
+  bool locked = call.key_count != 0 || call.whole;
   if (locked) {
     BuildParts(*batch);
     FillTransaction(*batch, tx::Kind::kLong);
@@ -406,6 +406,17 @@ bool Engine::MergeReplies(Batch& batch, base::Buffer& out) {
   return true;
 }
 
+// Calls fn(Part&, const Item&) for each shard's share of a call. Its item is the next one of that part until
+// fn goes on.
+template <typename Fn>
+void Engine::ForEachItem(Batch& batch, size_t call_idx, Fn&& fn) {
+  for (size_t p = 0; p < batch.part_count; ++p) {
+    Part& part = *batch.parts[p];
+    if (part.next_item < part.items.size() && part.items[part.next_item].call == call_idx)
+      fn(part, part.items[part.next_item]);
+  }
+}
+
 void Engine::MergeSpread(Batch& batch, const Call& call, size_t call_idx, base::Buffer& out) {
   resp::Reply reply(out, batch.protocol);
   Merge merge = call.command->row->merge;
@@ -416,16 +427,40 @@ void Engine::MergeSpread(Batch& batch, const Call& call, size_t call_idx, base::
       TakePiece(part, part.key_ends[part.next_piece++], out);
     }
   }
+  if (merge == Merge::kConcat || merge == Merge::kDraw) {
+    MergePieces(batch, call_idx, merge, out);
+    return;
+  }
   int64_t sum = 0;
   base::Status status;
-  for (size_t p = 0; p < batch.part_count; ++p) {
-    Part& part = *batch.parts[p];
-    if (part.next_item >= part.items.size() || part.items[part.next_item].call != call_idx) continue;
-    const Item& item = part.items[part.next_item++];
+  ForEachItem(batch, call_idx, [&](Part& part, const Item& item) {
+    ++part.next_item;
     sum += item.sum;
     if (status.ok()) status = item.status;
-  }
+  });
   ReplyFan(reply, merge, sum, status);
+}
+
+// The parts' replies, all of them or one.
+void Engine::MergePieces(Batch& batch, size_t call_idx, Merge merge, base::Buffer& out) {
+  resp::Reply reply(out, batch.protocol);
+  int64_t sum = 0;
+  ForEachItem(batch, call_idx, [&](Part&, const Item& item) { sum += item.sum; });
+  if (merge == Merge::kConcat) {
+    reply.Array(static_cast<size_t>(sum));
+  } else if (sum == 0) {
+    reply.Null();
+  }
+  auto drawn = static_cast<int64_t>(state_.keyspace->random().Below(static_cast<uint64_t>(sum)));
+  ForEachItem(batch, call_idx, [&](Part& part, const Item& item) {
+    ++part.next_item;
+    if (merge == Merge::kConcat || (drawn >= 0 && drawn < item.sum)) {
+      TakePiece(part, item.reply_end, out);
+    } else {
+      part.taken_bytes = item.reply_end;
+    }
+    drawn -= item.sum;
+  });
 }
 
 }  // namespace moonshard::command

@@ -9,7 +9,10 @@ namespace moonshard::commands {
 
 std::span<const command::CommandRow> BitmapCommands();
 std::span<const command::CommandRow> ConnectionCommands();
+std::span<const command::CommandRow> ExpireCommands();
 std::span<const command::CommandRow> GenericCommands();
+std::span<const command::CommandRow> GenericMoveCommands();
+std::span<const command::CommandRow> GenericScanCommands();
 std::span<const command::CommandRow> ObjectCommands();
 std::span<const command::CommandRow> ServerCommands();
 std::span<const command::CommandRow> StringCommands();

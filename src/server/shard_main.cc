@@ -39,6 +39,7 @@ void ShardMain::EndTurn() {
   if (keyspace_.NextDeadlineHint() <= keyspace_.now()) {
     keyspace_.ExpireDue(kExpirePerTurn, tx_.idle() ? nullptr : this);
   }
+  if (keyspace_.has_retired()) keyspace_.FreeRetired(kFreePerTurn);
   tx_.EndTurn();
   listener_.EndTurn();
   engine_.EndTurn();
@@ -54,7 +55,7 @@ void ShardMain::PublishMemory() {
 }
 
 bool ShardMain::HasWork() const {
-  return listener_.has_dirty() || tx_.HasWork() || engine_.HasWork() ||
+  return listener_.has_dirty() || tx_.HasWork() || engine_.HasWork() || keyspace_.has_retired() ||
          keyspace_.NextDeadlineHint() <= keyspace_.now();
 }
 
