@@ -78,6 +78,14 @@ def near_milliseconds(reply):
     return _near(reply, 4000)
 
 
+def refcount(reply):
+    """Of random commands. No value is shared here, and 2147483647 is what small integers answer, as those that Redis shares; but
+    it shares no copy that COPY made. The cases compare the number."""
+    if reply.kind != b":" or reply.value < 1:
+        return _as_is(reply)
+    return reply.kind
+
+
 def own_cursor(reply):
     """The next cursor of a scan is each server's own (ours names a shard, so that it need not be 0 after an empty one); that
     there is one, and the elements of the call, are compared."""
@@ -148,7 +156,7 @@ def _is_newer(reply):
 
 
 NAMES = {function.__name__: function for function in (sorted_elements, type_only, hello, full_second, near_seconds,
-                                                      near_milliseconds, own_cursor, shared_names, info_sections, info_keyspace, command_names,
+                                                      near_milliseconds, own_cursor, refcount, shared_names, info_sections, info_keyspace, command_names,
                                                       command_docs)}
 
 

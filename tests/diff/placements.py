@@ -28,6 +28,7 @@ from lib.resp import Connection  # noqa: E402
 TABLE = Path(__file__).resolve().parent.parent / "data" / "commands.tsv"
 POOL_KEYS_A_SHARD = 6
 CALLS_A_ROUND = 10
+ROUNDS_MORE = 20
 # They empty or exchange the databases: a round of them would compare little.
 NOT_BETWEEN = ("FLUSHDB", "FLUSHALL", "SWAPDB", "SELECT")
 PLACEMENTS = ("one shard", "two shards", "several")
@@ -103,6 +104,12 @@ class Placer:
     def placements(self, many):
         return PLACEMENTS[:min(self.shards, 3 if many else 2)]
 
+    def wanted(self, name, many, rounds):
+        """The placements of the rounds to play: each so often, and those that were never met again, for a while."""
+        yield from self.placements(many) * rounds
+        for _ in range(ROUNDS_MORE):
+            yield from self.missed(name, many)
+
     def missed(self, name, many):
         return [placement for placement in self.placements(many) if not self.met[name, placement]]
 
@@ -114,7 +121,7 @@ def run(pair, table, shards, seed, rounds, names):
     failed = set()
     compared = calls = 0
     for name, many in sorted(names.items()):
-        for placement in placer.placements(many) * rounds:
+        for placement in placer.wanted(name, many, rounds):
             pipelines = placer.round(name, placement)
             difference, count = pair.compare(pipelines)
             compared += count

@@ -212,7 +212,12 @@ def known_commands(address):
 
 def report(pair, pipelines, difference, again, shrink=True):
     """Shrinks what differs and prints it; `again`: the command line that runs it again."""
-    print(f"DIFFERENCE: judge {difference.expected[:300]!r}, ours {difference.got[:300]!r}\n"
+    at = "in the keyspace at the end"
+    if difference.pipeline < len(pipelines):
+        pipeline = pipelines[difference.pipeline]
+        at = (f"at command {difference.command + 1} of {len(pipeline.commands)} of pipeline {difference.pipeline + 1}: "
+              f"{as_case(pipelines_of(pipeline.connection, [pipeline.commands[difference.command]]))[:400]}")
+    print(f"DIFFERENCE {at}\n  judge: {difference.expected[:300]!r}\n  ours:  {difference.got[:300]!r}\n"
           f"shrinking {sum(len(p.commands) for p in pipelines)} commands ...", flush=True)
     shrinker = Shrinker(lambda candidate: pair.compare(candidate)[0])
     smallest = shrinker.shrink(pipelines) if shrink else pipelines

@@ -64,10 +64,14 @@ def pttl(draw, name):
 
 
 @makes("OBJECT ENCODING", weight=5)
-@makes("OBJECT REFCOUNT", weight=2)
 @makes("OBJECT FREQ", weight=0.5)
 def object_of(draw, name, what):
     return Command((name, draw.case(what), draw.key()))
+
+
+@makes("OBJECT REFCOUNT", weight=1)
+def refcount(draw, name, what):
+    return Command((name, draw.case(what), draw.key()), "refcount")
 
 
 @makes("OBJECT IDLETIME", weight=0.5)
