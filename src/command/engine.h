@@ -17,6 +17,7 @@
 
 #include "command/batch.h"
 #include "command/gate.h"
+#include "command/observation.h"
 #include "command/shard_state.h"
 #include "resp/parser.h"
 #include "shard/task.h"
@@ -89,11 +90,15 @@ class Engine {
   static bool IsParked(const Batch& batch) { return batch.wait.state == BatchWait::State::kParked; }
 
   // At the end of a turn, when nothing more of it changes keys: tells waiting clients whose turn it is.
-  void EndTurn() { waits_.EndTurn(); }
+  void EndTurn() {
+    waits_.EndTurn();
+    observation_.EndTurn();
+  }
   bool HasWork() const { return waits_.HasWork(); }
   const db::WaitQueue& waits() const { return waits_; }
   // Clients of this shard that wait for an event.
   size_t clients_parked() const { return parked_count_; }
+  Observation& observation() { return observation_; }
 
   // Null: always open.
   void set_gate(ReplyGate* gate) { gate_ = gate; }
@@ -148,10 +153,11 @@ class Engine {
   shard::Task<void> NotePositions(Batch* batch);
   void FillTransaction(Batch& batch, tx::Kind kind);
   bool MergeReplies(Batch& batch, base::Buffer& out);
-  void MergeSpread(Batch& batch, const Call& call, size_t call_idx, base::Buffer& out);
-  void MergePieces(Batch& batch, size_t call_idx, Merge merge, base::Buffer& out);
+  uint64_t MergeSpread(Batch& batch, const Call& call, size_t call_idx, base::Buffer& out);
+  uint64_t MergePieces(Batch& batch, size_t call_idx, Merge merge, base::Buffer& out);
   template <typename Fn>
   static void ForEachItem(Batch& batch, size_t call_idx, Fn&& fn);
+  void NoteAnswer(const Batch& batch, const Call& call, uint64_t ticks, std::string_view reply);
   static void TakePiece(Part& part, size_t end, base::Buffer& out);
 
   // engine_wait.cc
@@ -175,6 +181,7 @@ class Engine {
   void AbandonWait(Batch* batch);
   void EndWait(Batch* batch);
   void PartLeft(Part& part);
+  void NoteWait(const Batch& batch, std::string_view reply);
   void AnswerWait(Batch* batch);
 
   ShardState& state_;
@@ -187,6 +194,7 @@ class Engine {
   std::vector<std::unique_ptr<Batch>> batches_;
   size_t away_count_ = 0;
   db::WaitQueue waits_;
+  Observation observation_;
   uint64_t wait_sequence_ = 0;
   size_t parked_count_ = 0;
   shard::TaskScope tasks_;

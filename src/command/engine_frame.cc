@@ -11,6 +11,11 @@
 
 namespace moonshard::command {
 
+namespace {
+// What carries more than this may take long, whatever its row says.
+constexpr size_t kCheapCallBytes = 1024;
+}  // namespace
+
 void Engine::Frame(Batch& batch, Client& client, resp::CommandParser& parser, std::span<char> input) {
   batch.db = client.session.db;
   while (true) {
@@ -27,6 +32,7 @@ void Engine::Frame(Batch& batch, Client& client, resp::CommandParser& parser, st
     call.arg_begin = static_cast<uint32_t>(begin);
     call.arg_count = static_cast<uint32_t>(batch.args.size() - begin);
     Prepare(batch, client, call);
+    call.timed_alone = call.error != CallError::kNone || !call.command->cheap || consumed > kCheapCallBytes;
     if (batch.barrier) {
       batch.end = BatchEnd::kBarrier;
       return;
@@ -76,6 +82,7 @@ void Engine::Gate(Batch& batch, const Session& session, Call& call, std::span<co
     const Command* sub = Registry::FindSubcommand(*command, args[1]);
     if (sub == nullptr) {
       FailText(batch, call, UnknownSubcommandText(args[1], command->row->name));
+      call.command = nullptr;  // no command's fault in the statistics
       return;
     }
     call.command = command = sub;

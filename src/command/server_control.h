@@ -19,6 +19,16 @@ namespace moonshard::command {
 // Settings that the pipeline reads for every batch; plain atomics so that CONFIG SET needs no hop.
 struct LiveSettings : db::EvictionSettings {
   std::atomic<bool> password_required{false};
+  std::atomic<int64_t> slowlog_slower_than_us{10000};  // negative: no slow log
+  std::atomic<uint64_t> slowlog_entries_max{128};
+  std::atomic<uint64_t> latency_monitor_ms{0};  // 0: no latency events
+  std::atomic<bool> latency_tracking{true};
+};
+
+// Figures of the server as a whole that no shard owns.
+struct CommonFigures {
+  std::atomic<uint64_t> slow_log_id{0};       // the next entry's
+  std::atomic<uint64_t> used_memory_peak{0};  // seen by some shard ten times a second
 };
 
 // Whether the client must authenticate first. Without a password nobody has to, not even who came when there
@@ -56,6 +66,11 @@ class ServerControl {
 
   // Accounted bytes of all shards, refreshed by each shard at the end of its turns.
   virtual std::atomic<uint64_t>& used_memory() = 0;
+
+  CommonFigures& common_figures() { return common_figures_; }
+
+ private:
+  CommonFigures common_figures_;
 };
 
 }  // namespace moonshard::command

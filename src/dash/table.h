@@ -93,6 +93,11 @@ class Table {
 
   size_t size() const { return size_; }
   size_t deadline_count() const { return deadline_count_; }
+  // The average of all deadlines; 0 if there are none.
+  double deadline_mean() const {
+    return deadline_count_ == 0 ? 0.0
+                                : static_cast<double>(deadline_sum_) / static_cast<double>(deadline_count_);
+  }
   // Segments, directory and wheel.
   size_t index_bytes() const {
     return segment_count_ * sizeof(Segment) + directory_.bytes() + wheel_.bytes();
@@ -206,6 +211,7 @@ class Table {
   size_t segment_count_ = 0;
   size_t entry_bytes_ = 0;
   size_t deadline_count_ = 0;
+  __int128 deadline_sum_ = 0;  // of 48 bits each
 
   uint64_t epoch_ = 0;
   ChangeHook hook_ = nullptr;

@@ -130,6 +130,10 @@ void Server::Join() {
 void Server::ApplyLive(const Settings& settings) {
   ApplyMemorySettings(settings, live_);
   live_.password_required.store(!settings.requirepass.empty(), std::memory_order_relaxed);
+  live_.slowlog_slower_than_us.store(settings.slowlog_log_slower_than, std::memory_order_relaxed);
+  live_.slowlog_entries_max.store(settings.slowlog_max_len, std::memory_order_relaxed);
+  live_.latency_monitor_ms.store(settings.latency_monitor_threshold, std::memory_order_relaxed);
+  live_.latency_tracking.store(settings.latency_tracking, std::memory_order_relaxed);
   balance_.max_clients.store(settings.maxclients, std::memory_order_relaxed);
   base::SetLogLevel(LogLevelOf(settings));
 }

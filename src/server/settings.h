@@ -29,6 +29,11 @@ struct Settings {
   std::string appendfsync = "everysec";
   std::string loglevel = "notice";
   std::string logfile;
+  int64_t slowlog_log_slower_than = 10000;  // us; negative: no slow log
+  uint64_t slowlog_max_len = 128;
+  bool latency_tracking = true;
+  std::vector<double> latency_tracking_info_percentiles = {50, 99, 99.9};
+  uint64_t latency_monitor_threshold = 0;  // ms; 0: no latency events
 };
 
 }  // namespace moonshard::server

@@ -36,14 +36,21 @@ ShardMain::ShardMain(shard::Shard& shard, const ShardParts& parts)
 void ShardMain::EndTurn() {
   keyspace_.SetNow(shard_.now_ms());
   clock_ns_ = shard_.now_ns();
-  if (keyspace_.NextDeadlineHint() <= keyspace_.now()) {
-    keyspace_.ExpireDue(kExpirePerTurn, tx_.idle() ? nullptr : this);
-  }
+  if (keyspace_.NextDeadlineHint() <= keyspace_.now()) ExpireDue();
   if (keyspace_.has_retired()) keyspace_.FreeRetired(kFreePerTurn);
   tx_.EndTurn();
   listener_.EndTurn();
   engine_.EndTurn();
   PublishMemory();
+}
+
+void ShardMain::ExpireDue() {
+  const uint64_t begin = shard_.cycles().Now();
+  keyspace_.ExpireDue(kExpirePerTurn, tx_.idle() ? nullptr : this);
+  const uint64_t ticks = shard::CycleClock::Between(begin, shard_.cycles().Now());
+  state_.stats.expire_ticks += ticks;
+  engine_.observation().NoteEvent(command::LatencyEvent::kExpireCycle,
+                                  shard_.cycles().ToNs(ticks) / 1'000'000);
 }
 
 void ShardMain::PublishMemory() {

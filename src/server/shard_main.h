@@ -48,6 +48,7 @@ class ShardMain final : public shard::TurnHooks, public db::LockView {
   }
 
  private:
+  void ExpireDue();
   void PublishMemory();
 
   shard::Shard& shard_;
