@@ -141,6 +141,14 @@ class DifferenceTest(unittest.TestCase):
             self.assertGreater(differences, 0)
             self.assertIn("judge:", out)
 
+    def test_the_end_of_a_run(self):
+        """A server that has stopped to answer, or is out of step, after the last case."""
+        for lie in (lambda reply: reply.replace(b"end of", b"END of"), lambda reply: None if b"end of" in reply else reply):
+            with self.assertRaises((AssertionError, ConnectionClosed)):
+                self.differences(lie)
+            with planted.LyingProxy(self.server.port, lie) as proxy, self.assertRaises((AssertionError, ConnectionClosed)):
+                quietly(random_commands.Pair(self.server.port, proxy.port).reached_end, 1)
+
     def test_random_commands_find_and_shrink(self):
         def lie(reply):
             return reply.replace(b"+none", b"+nil")

@@ -146,14 +146,15 @@ def main():
     parser.add_argument("--rounds", type=int, default=5, help="for each placement of each command")
     parser.add_argument("--shards", type=int, action="append")
     parser.add_argument("--seed", type=int)
-    options = parser.parse_args()
+    arguments, extra = servers.split_arguments(sys.argv[1:])
+    options = parser.parse_args(arguments)
     generate.load_families()
     bad = 0
     with servers.judge() as judge:
         judge_known = known_commands(judge.port)
         for shards in options.shards or SHARDS:
             seed = options.seed if options.seed is not None else int.from_bytes(os.urandom(4), "big")
-            with servers.ours(shards=shards) as ours:
+            with servers.ours(*extra, shards=shards) as ours:
                 pair = Pair(judge.port, ours.port, judge_known)
                 names = {name: many for name, many in several_keys().items() if name in pair.known}
                 for name in sorted(set(names) & set(map(str.encode, generate.without_maker(set(names))))):

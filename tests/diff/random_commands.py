@@ -5,6 +5,7 @@
     tests/diff/random_commands.py --shards 4 --seed 123       a run again
     tests/diff/random_commands.py --family bitmaps            mostly commands of diff/families/bitmaps.py
     tests/diff/random_commands.py --require-all               a command that the server lacks is a failure
+    tests/diff/random_commands.py -- --io epoll               what follows goes to our server
 
 A round is some two hundred commands over a few keys, in pipelines of random length, over three connections in either
 protocol. Its keys have new random names, so that they lie on other shards in every round, and are few, so that commands
@@ -287,14 +288,15 @@ def main():
                         help="a command that is neither drawn nor asked of the keys at the end: while it is known to be wrong")
     parser.add_argument("--differences", type=int, default=1, help="go on until so many were found")
     parser.add_argument("--require-all", action="store_true")
-    options = parser.parse_args()
+    arguments, extra = servers.split_arguments(sys.argv[1:])
+    options = parser.parse_args(arguments)
     generate.load_families()
     good = True
     with servers.judge() as judge:
         judge_known = known_commands(judge.port)
         for shards in options.shards or SHARDS:
             seed = options.seed if options.seed is not None else int.from_bytes(os.urandom(4), "big")
-            with servers.ours(shards=shards) as ours:
+            with servers.ours(*extra, shards=shards) as ours:
                 pair = Pair(judge.port, ours.port, judge_known, options.without)
                 table = Table(pair.known, favoured=options.family or ())
                 if shards == (options.shards or SHARDS)[0]:

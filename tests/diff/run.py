@@ -271,11 +271,7 @@ def compare(chosen, shards, extra=(), wait_s=4):
 
 
 def main():
-    arguments = sys.argv[1:]
-    extra = []
-    if "--" in arguments:
-        at = arguments.index("--")
-        arguments, extra = arguments[:at], arguments[at + 1:]
+    arguments, extra = servers.split_arguments(sys.argv[1:])
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("families", nargs="*")
     parser.add_argument("--shards", type=int, action="append")

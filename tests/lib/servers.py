@@ -40,6 +40,12 @@ def binary():
     return path
 
 
+def split_arguments(arguments):
+    """(those of the test, those after `--`, which are for our server)"""
+    at = arguments.index("--") if "--" in arguments else len(arguments)
+    return arguments[:at], arguments[at + 1:]
+
+
 def is_sanitized(path):
     """Built with a sanitizer, so that memory bounds mean nothing."""
     data = Path(path).read_bytes()

@@ -24,6 +24,7 @@ set ::port $::driver_port
 set ::no_latency 1
 set ::denytags $denytags
 set ::test_server_fd stdout
+set ::large_memory [expr {"large-memory" ni $denytags}]
 if {"needs:debug" in $denytags} { set ::ignoredigest 1 }
 set file [open $skipfile]
 set ::skiptests [split [string trim [read $file]] "\n"]
