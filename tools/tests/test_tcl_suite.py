@@ -53,7 +53,7 @@ class SkipList(unittest.TestCase):
 
     def test_a_line_is_void_once_the_server_has_it_all(self):
         skips = self.load({"MULTI"})
-        self.assertEqual(skips.reason("unit/x", "one (issue 12)"), "needs LPUSH")
+        self.assertEqual(skips.reason("unit/x", "one (issue twelve)"), "needs LPUSH")
         self.assertEqual(skips.reason("unit/x", "two"), "needs MULTI, config y")
         self.assertIsNone(skips.reason("unit/x", "three"))
         skips = self.load({"MULTI", "config y", "LPUSH"})
