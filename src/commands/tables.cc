@@ -6,10 +6,10 @@ namespace moonshard::commands {
 
 std::span<const std::span<const command::CommandRow>> AllCommands() {
   static const std::array tables = {
-      BitmapCommands(),       ConnectionCommands(),  ExpireCommands(),        GenericCommands(),
-      GenericMoveCommands(),  GenericScanCommands(), ObjectCommands(),        ServerCommands(),
-      SlowlogCommands(),      StringCommands(),      StringCompareCommands(), StringEditCommands(),
-      StringIncrexCommands(), StringLcsCommands(),   StringManyCommands(),
+      BitmapCommands(),     ConfigCommands(),       ConnectionCommands(),  ExpireCommands(),
+      GenericCommands(),    GenericMoveCommands(),  GenericScanCommands(), ObjectCommands(),
+      ServerCommands(),     SlowlogCommands(),      StringCommands(),      StringCompareCommands(),
+      StringEditCommands(), StringIncrexCommands(), StringLcsCommands(),   StringManyCommands(),
   };
   return tables;
 }

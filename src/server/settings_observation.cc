@@ -60,6 +60,7 @@ std::vector<Setting> ObservationSettings() {
       YesNo("latency-tracking", kAnyTime, &Settings::latency_tracking, "keep a histogram per command"),
       {"latency-tracking-info-percentiles", kAnyTime, "what INFO latencystats shows of them", SetPercentiles,
        GetPercentiles},
+      Choice("log-format", kAtStart, &Settings::log_format, {"text", "json"}, "form of the log's lines"),
       Text("logfile", kAtStart, &Settings::logfile, "log file; empty: standard output"),
       Choice("loglevel", kAnyTime, &Settings::loglevel, {"debug", "verbose", "notice", "warning"},
              "least level logged"),
