@@ -150,11 +150,11 @@ def main():
     options = parser.parse_args(arguments)
     generate.load_families()
     bad = 0
-    with servers.judge() as judge:
+    with servers.judge(*servers.debug_arguments(servers.JUDGE)) as judge:
         judge_known = known_commands(judge.port)
         for shards in options.shards or SHARDS:
             seed = options.seed if options.seed is not None else int.from_bytes(os.urandom(4), "big")
-            with servers.ours(*extra, shards=shards) as ours:
+            with servers.ours(*servers.debug_arguments(), *extra, shards=shards) as ours:
                 pair = Pair(judge.port, ours.port, judge_known)
                 names = {name: many for name, many in several_keys().items() if name in pair.known}
                 for name in sorted(set(names) & set(map(str.encode, generate.without_maker(set(names))))):

@@ -292,11 +292,11 @@ def main():
     options = parser.parse_args(arguments)
     generate.load_families()
     good = True
-    with servers.judge() as judge:
+    with servers.judge(*servers.debug_arguments(servers.JUDGE)) as judge:
         judge_known = known_commands(judge.port)
         for shards in options.shards or SHARDS:
             seed = options.seed if options.seed is not None else int.from_bytes(os.urandom(4), "big")
-            with servers.ours(*extra, shards=shards) as ours:
+            with servers.ours(*servers.debug_arguments(), *extra, shards=shards) as ours:
                 pair = Pair(judge.port, ours.port, judge_known, options.without)
                 table = Table(pair.known, favoured=options.family or ())
                 if shards == (options.shards or SHARDS)[0]:

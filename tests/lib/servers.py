@@ -187,6 +187,15 @@ def is_judge(program):
     return os.path.basename(program).startswith("redis-server")
 
 
+def debug_arguments(program=None):
+    """What allows DEBUG, if the server has it."""
+    program = program or binary()
+    if is_judge(program):
+        return ["--enable-debug-command", "yes"]
+    usage = subprocess.run([program, "--help"], capture_output=True, timeout=START_S, check=False).stdout
+    return ["--enable-debug-command", "yes"] if b"--enable-debug-command" in usage else []
+
+
 def ours(*args, shards=1, before_exec=None, program=None):
     program = program or binary()
     if is_judge(program):
