@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "command/call_timer.h"
 #include "command/engine.h"
 #include "command/server_control.h"
 
@@ -14,6 +15,32 @@ constexpr size_t kPrefetchKeysMin = 4;
 tx::LockMode ModeOf(const Call& call) {
   return call.command->row->is(kWrite) ? tx::LockMode::kExclusive : tx::LockMode::kShared;
 }
+
+// While a client runs that asked for CLIENT NO-TOUCH.
+class TouchScope {
+ public:
+  TouchScope(db::AccessClock& clock, bool no_touch) : clock_(clock), no_touch_(no_touch) {
+    if (no_touch_) [[unlikely]]
+      clock_.set_touching(db::AccessClock::Touching::kOff);
+  }
+  ~TouchScope() {
+    if (no_touch_) [[unlikely]]
+      clock_.set_touching(db::AccessClock::Touching::kOn);
+  }
+  TouchScope(const TouchScope&) = delete;
+  TouchScope& operator=(const TouchScope&) = delete;
+
+ private:
+  db::AccessClock& clock_;
+  bool no_touch_;
+};
+
+// The replies that the client has already; those that still wait for other shards' stay.
+void DropTaken(Part& part) {
+  part.arena.Consume(part.taken_bytes);
+  for (size_t i = part.next_item; i < part.ran_count; ++i) part.items[i].reply_end -= part.taken_bytes;
+  part.taken_bytes = 0;
+}
 }  // namespace
 
 Engine::Engine(ShardState& state, const Registry& registry)
@@ -22,9 +49,8 @@ Engine::Engine(ShardState& state, const Registry& registry)
       seed_(state.keyspace->seed()),
       home_(state.shard->id()),
       shard_count_(state.shard->shard_count()),
-      waits_(*state.keyspace) {
-  state_.stats.calls.resize(registry.index_count());
-}
+      waits_(*state.keyspace),
+      observation_(state, registry) {}
 
 Engine::~Engine() {
   for (const auto& batch : batches_) state_.shard->CancelTimer(batch->wait_timer);
@@ -52,27 +78,31 @@ void Engine::Release(Batch* batch) {
 
 RunResult Engine::Run(Batch* batch, Client& client, std::span<const char> input) {
   state_.stats.commands += batch->calls.size();
-  if (MayRunHere(*batch, client.session)) [[likely]] {
+  if (MayRunHere(*batch)) [[likely]] {
     ++state_.stats.batches_local;
-    RunHere(*batch, client);
-    return RunResult::kAnswered;
+    size_t ran_count = RunHere(*batch, client);
+    if (ran_count == batch->calls.size()) [[likely]]
+      return RunResult::kAnswered;
+    LaunchFrom(batch, client, input, ran_count);
+    Stop(batch);
+    return RunResult::kLaunched;
   }
   ++state_.stats.batches_hopped;
   Launch(batch, client, input);
   return RunResult::kLaunched;
 }
 
-bool Engine::CallMayRun(const Call& call, std::span<const KeyRef> keys, DbIndex db) const {
+bool Engine::CallMayRun(const Call& call, std::span<const KeyRef> keys) const {
   if (call.error != CallError::kNone) return true;
   tx::LockMode mode = ModeOf(call);
-  if (call.command->row->route != Route::kKeys) return state_.tx->MayRunNowWholeShard(mode);
+  if (call.whole || call.command->row->route != Route::kKeys) return state_.tx->MayRunNowWholeShard(mode);
   for (const KeyRef& key : keys) {
-    if (!state_.tx->MayRunNow(db::LockFingerprint(db, key.hash), mode)) return false;
+    if (!state_.tx->MayRunNow(db::LockFingerprint(key.db, key.hash), mode)) return false;
   }
   return true;
 }
 
-bool Engine::MayRunHere(const Batch& batch, const Session& session) const {
+bool Engine::MayRunHere(const Batch& batch) const {
   if (batch.remote) return false;
   if (batch.barrier) {
     const Call& last = batch.calls.back();
@@ -88,14 +118,15 @@ bool Engine::MayRunHere(const Batch& batch, const Session& session) const {
   if (state_.tx->idle()) [[likely]]
     return true;
   for (const Call& call : batch.calls) {
-    if (!CallMayRun(call, std::span(batch.keys).subspan(call.key_begin, call.key_count), session.db))
-      return false;
+    if (!CallMayRun(call, std::span(batch.keys).subspan(call.key_begin, call.key_count))) return false;
   }
   return true;
 }
 
-void Engine::RunHere(Batch& batch, Client& client) {
+// How many calls ran. Not all of them, if their replies are large.
+size_t Engine::RunHere(Batch& batch, Client& client) {
   state_.keyspace->SetNow(state_.shard->now_ms());
+  TouchScope touch_scope(state_.keyspace->access_clock(), client.session.no_touch);
   Context context(state_, client.out, client.session.protocol);
   context.session = &client.session;
   if (batch.keys.size() >= kPrefetchKeysMin) {
@@ -103,13 +134,22 @@ void Engine::RunHere(Batch& batch, Client& client) {
     for (const KeyRef& key : batch.keys) db.PrefetchEntry(key.hash);
   }
   size_t before = client.out.size();
+  CallTimer timer(observation_, batch, client.session, client.out);
+  size_t ran_count = 0;
   for (const Call& call : batch.calls) {
     context.db = &state_.keyspace->database(client.session.db);
     context.keys = {batch.keys.data() + call.key_begin, call.key_count};
     context.fan.Reset(nullptr);
+    timer.Before(call);
     Execute(context, batch, call);
+    timer.After(call);
+    ++ran_count;
+    if (client.out.size() - before > kBatchReplyBytes) [[unlikely]]
+      break;
   }
-  AdaptBatchLimit(client, client.out.size() - before, batch.calls.size());
+  timer.End(batch.calls.data() + ran_count);
+  AdaptBatchLimit(client, client.out.size() - before, ran_count);
+  return ran_count;
 }
 
 void Engine::AdaptBatchLimit(Client& client, size_t reply_bytes, size_t call_count) {
@@ -122,11 +162,15 @@ void Engine::AdaptBatchLimit(Client& client, size_t reply_bytes, size_t call_cou
   }
 }
 
+void Engine::AdaptSpreadLimit(Client& client, size_t reply_bytes) {
+  bool small = reply_bytes <= kBatchReplyBytes;
+  client.spread_limit = std::min(small ? client.spread_limit * 2 : client.batch_limit, client.batch_limit);
+}
+
 // Answers one call into context.reply. A fan-out whose keys are all here is answered at once; a share of one
 // (direct false) leaves its figures in context.fan for the merge.
 void Engine::Execute(Context& context, const Batch& batch, const Call& call) {
   if (call.error != CallError::kNone) [[unlikely]] {
-    ++state_.stats.errors;
     if (call.error == CallError::kStatic) {
       context.reply.Error(*call.static_error);
     } else if (call.error == CallError::kHangUp) {
@@ -140,7 +184,6 @@ void Engine::Execute(Context& context, const Batch& batch, const Call& call) {
   const CommandRow& row = *call.command->row;
   context.command = call.command;
   context.args = batch.ArgsOf(call);
-  ++state_.stats.calls[call.command->index];
   if (row.merge == Merge::kNone || call.spread) [[likely]] {
     row.handler(context);
     return;
@@ -151,7 +194,7 @@ void Engine::Execute(Context& context, const Batch& batch, const Call& call) {
 }
 
 void Engine::ReplyFan(resp::Reply& reply, Merge merge, int64_t sum, const base::Status& status) {
-  if (merge == Merge::kPerKey) return;
+  if (merge != Merge::kSum && merge != Merge::kOk) return;
   if (!status.ok()) {
     reply.Error(status);
   } else if (merge == Merge::kSum) {
@@ -165,52 +208,63 @@ void Engine::ExecutePart(Part& part) {
   Batch& batch = *part.batch;
   db::Keyspace& keyspace = *state_.keyspace;
   keyspace.SetNow(batch.now_ms);
+  TouchScope touch_scope(keyspace.access_clock(), batch.no_touch);
   db::Database& db = keyspace.database(batch.db);
-  for (const KeyRef& key : part.keys) db.PrefetchSegment(key.hash);
-  for (const KeyRef& key : part.keys) db.PrefetchEntry(key.hash);
-
-  part.arena.Clear();
-  part.key_ends.clear();
+  if (part.may_stop && part.ran_count != 0) {
+    DropTaken(part);
+  } else {
+    part.ran_count = 0;
+    part.arena.Clear();
+    part.key_ends.clear();
+    for (const KeyRef& key : part.keys) db.PrefetchSegment(key.hash);
+    for (const KeyRef& key : part.keys) db.PrefetchEntry(key.hash);
+  }
   Context context(state_, part.arena, batch.protocol);
   context.db = &db;
   bool at_home = batch.engine == this;
   context.session = at_home && batch.client != nullptr ? &batch.client->session : nullptr;
-  for (Item& item : part.items) {
+  PartTimer timer(observation_, part.items.data() + part.ran_count);
+  while (part.ran_count < part.items.size()) {
+    Item& item = part.items[part.ran_count++];
     const Call& call = batch.calls[item.call];
+    timer.Before(call, item);
     context.keys = {part.keys.data() + item.key_begin, item.key_count};
     context.fan.Reset(call.spread ? &part.key_ends : nullptr);
     Execute(context, batch, call);
     item.reply_end = part.arena.size();
     item.sum = context.fan.sum();
     item.status = context.fan.status();
+    timer.After(call, item);
+    if (part.may_stop && part.arena.size() > kBatchReplyBytes / batch.part_count) [[unlikely]]
+      break;
   }
+  timer.End(part.items.data() + part.ran_count);
   part.position = keyspace.sink().position();
 }
 
 bool Engine::PartMayRun(const Part& part) const {
   if (state_.tx->idle()) [[likely]]
     return true;
-  for (const Item& item : part.items) {
+  for (const Item& item : std::span(part.items).subspan(part.ran_count)) {
     const Call& call = part.batch->calls[item.call];
-    if (!CallMayRun(call, std::span(part.keys).subspan(item.key_begin, item.key_count), part.batch->db))
-      return false;
+    if (!CallMayRun(call, std::span(part.keys).subspan(item.key_begin, item.key_count))) return false;
   }
   return true;
 }
 
 void Engine::BuildLocks(Part& part) const {
   part.locks.clear();
-  for (const Item& item : part.items) {
+  for (const Item& item : std::span(part.items).subspan(part.ran_count)) {
     const Call& call = part.batch->calls[item.call];
     if (call.error != CallError::kNone) continue;
     tx::LockMode mode = ModeOf(call);
-    if (call.command->row->route != Route::kKeys) {
+    if (call.whole || call.command->row->route != Route::kKeys) {
       if (!part.whole_shard || mode == tx::LockMode::kExclusive) part.whole_mode = mode;
       part.whole_shard = true;
     }
     for (const KeyRef& key : std::span(part.keys).subspan(item.key_begin, item.key_count)) {
       tx::KeyLock& lock = part.locks.emplace_back();
-      lock.fingerprint = db::LockFingerprint(part.batch->db, key.hash);
+      lock.fingerprint = db::LockFingerprint(key.db, key.hash);
       lock.mode = mode;
     }
   }

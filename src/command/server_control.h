@@ -12,14 +12,24 @@
 #include "base/status.h"
 #include "command/registry.h"
 #include "command/session.h"
+#include "db/eviction_settings.h"
 
 namespace moonshard::command {
 
 // Settings that the pipeline reads for every batch; plain atomics so that CONFIG SET needs no hop.
-struct LiveSettings {
-  std::atomic<uint64_t> maxmemory{0};
+struct LiveSettings : db::EvictionSettings {
   std::atomic<bool> password_required{false};
   std::atomic<bool> protected_mode{false};
+  std::atomic<int64_t> slowlog_slower_than_us{10000};  // negative: no slow log
+  std::atomic<uint64_t> slowlog_entries_max{128};
+  std::atomic<uint64_t> latency_monitor_ms{0};  // 0: no latency events
+  std::atomic<bool> latency_tracking{true};
+};
+
+// Figures of the server as a whole that no shard owns.
+struct CommonFigures {
+  std::atomic<uint64_t> slow_log_id{0};       // the next entry's
+  std::atomic<uint64_t> used_memory_peak{0};  // seen by some shard ten times a second
 };
 
 // Whether a connection's peer is on this machine: "127.0.0.1:5000", "[::1]:5000", or "path:0" of a unix
@@ -72,6 +82,11 @@ class ServerControl {
 
   // Accounted bytes of all shards, refreshed by each shard at the end of its turns.
   virtual std::atomic<uint64_t>& used_memory() = 0;
+
+  CommonFigures& common_figures() { return common_figures_; }
+
+ private:
+  CommonFigures common_figures_;
 };
 
 }  // namespace moonshard::command

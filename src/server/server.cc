@@ -142,9 +142,13 @@ void Server::Join() {
 }
 
 void Server::ApplyLive(const Settings& settings) {
-  live_.maxmemory.store(settings.DataBudget(), std::memory_order_relaxed);
+  ApplyMemorySettings(settings, live_);
   live_.protected_mode.store(settings.protected_mode, std::memory_order_relaxed);
   live_.password_required.store(!settings.requirepass.empty(), std::memory_order_relaxed);
+  live_.slowlog_slower_than_us.store(settings.slowlog_log_slower_than, std::memory_order_relaxed);
+  live_.slowlog_entries_max.store(settings.slowlog_max_len, std::memory_order_relaxed);
+  live_.latency_monitor_ms.store(settings.latency_monitor_threshold, std::memory_order_relaxed);
+  live_.latency_tracking.store(settings.latency_tracking, std::memory_order_relaxed);
   balance_.max_clients.store(settings.maxclients, std::memory_order_relaxed);
   base::SetLogLevel(LogLevelOf(settings));
 }

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "db/eviction_settings.h"
 #include "server/settings.h"
 
 namespace moonshard::server {
@@ -65,6 +66,9 @@ std::vector<Setting> ObservationSettings();
 // Last: what a family above has a row for is passed over.
 std::vector<Setting> TypeSettings();
 std::vector<Setting> RedisSettings();
+
+// What the data budget reads while the server runs.
+void ApplyMemorySettings(const Settings& settings, db::EvictionSettings& live);
 
 // All of them, by name.
 const std::vector<Setting>& AllSettings();

@@ -28,9 +28,19 @@ struct Settings {
   std::string busy_poll = "auto";
   std::string requirepass;
   uint64_t maxmemory = 0;  // bytes; 0: no limit
+  std::string maxmemory_policy = "noeviction";
+  uint32_t maxmemory_samples = 5;
+  uint32_t maxmemory_eviction_tenacity = 10;
+  uint32_t lfu_log_factor = 10;
+  uint32_t lfu_decay_time = 1;
   std::string appendfsync = "everysec";
   std::string loglevel = "notice";
   std::string logfile;
+  int64_t slowlog_log_slower_than = 10000;  // us; negative: no slow log
+  uint64_t slowlog_max_len = 128;
+  bool latency_tracking = true;
+  std::vector<double> latency_tracking_info_percentiles = {50, 99, 99.9};
+  uint64_t latency_monitor_threshold = 0;  // ms; 0: no latency events
   std::string log_format = "text";
   bool daemonize = false;
   std::string pidfile;

@@ -239,22 +239,14 @@ void AddNotYet(std::vector<Setting>& to) {
   Add(to, kNotYet,
       {
           {"client-query-buffer-limit", kAnyTime, "1073741824", Bytes(1048576)},
-          {"latency-monitor-threshold", kAnyTime, "0", Range(0, kInt64Max)},
-          {"latency-tracking", kAnyTime, "yes", IsYesNo()},
           {"lazyfree-lazy-eviction", kAnyTime, "no", IsYesNo()},
           {"lazyfree-lazy-expire", kAnyTime, "no", IsYesNo()},
           {"lazyfree-lazy-server-del", kAnyTime, "no", IsYesNo()},
           {"lazyfree-lazy-user-del", kAnyTime, "no", IsYesNo()},
           {"lazyfree-lazy-user-flush", kAnyTime, "no", IsYesNo()},
-          {"lfu-decay-time", kAnyTime, "1", Range(0, kInt32Max)},
-          {"lfu-log-factor", kAnyTime, "10", Range(0, kInt32Max)},
           {"maxmemory-clients", kAnyTime, "0", BytesOrPercent()},
-          {"maxmemory-eviction-tenacity", kAnyTime, "10", Range(0, 100)},
-          {"maxmemory-samples", kAnyTime, "5", Range(1, kInt32Max)},
           {"notify-keyspace-events", kAnyTime, "", KeyspaceEvents()},
           {"proto-max-bulk-len", kAnyTime, "536870912", Bytes(1048576)},
-          {"slowlog-log-slower-than", kAnyTime, "10000", Range(-1, kInt64Max)},
-          {"slowlog-max-len", kAnyTime, "128", Range(0, kInt64Max)},
           {"tcp-keepalive", kAnyTime, "300", Range(0, kInt32Max)},
           {"timeout", kAnyTime, "0", Range(0, kInt32Max)},
           {"tracking-table-max-keys", kAnyTime, "1000000", Range(0, kInt64Max)},
@@ -265,9 +257,6 @@ void AddNotYet(std::vector<Setting>& to) {
                                   OutputLimits(), "as in Redis"),
                              4)),
       kNotYet));
-  to.push_back(WithoutEffect(Several(Kept("latency-tracking-info-percentiles", kAnyTime, "50 99 99.9",
-                                          Percentiles(), "as in Redis")),
-                             kNotYet));
   for (std::string_view name : {"shutdown-on-sigint", "shutdown-on-sigterm"}) {
     to.push_back(
         WithoutEffect(Several(Kept(name, kAnyTime, "default", ShutdownOptions(), "as in Redis")), kDumps));

@@ -18,11 +18,17 @@ command::ShardState MakeState(shard::Shard& shard, db::Keyspace& keyspace, tx::M
 
 ShardMain::ShardMain(shard::Shard& shard, const ShardParts& parts)
     : shard_(shard),
-      keyspace_({.seed = parts.hash_seed, .random_seed = shard.env().RandomSeed()}),
+      keyspace_({.seed = parts.hash_seed,
+                 .random_seed = shard.env().RandomSeed(),
+                 .eviction = &parts.server.live()}),
       tx_(shard, parts.transactions),
       state_(MakeState(shard, keyspace_, tx_, parts.server)),
       engine_(state_, parts.server.registry()),
       listener_(state_, parts.balance) {
+  if (!shard.env().simulated()) {
+    page_ahead_ = std::make_unique<dash::PageAhead>(shard.env().MakeWorker("pages"));
+    keyspace_.slab().set_page_ahead(page_ahead_.get());
+  }
   state_.engine = &engine_;
   shard.set_local(&state_);
 }
@@ -30,13 +36,21 @@ ShardMain::ShardMain(shard::Shard& shard, const ShardParts& parts)
 void ShardMain::EndTurn() {
   keyspace_.SetNow(shard_.now_ms());
   clock_ns_ = shard_.now_ns();
-  if (keyspace_.NextDeadlineHint() <= keyspace_.now()) {
-    keyspace_.ExpireDue(kExpirePerTurn, tx_.idle() ? nullptr : this);
-  }
+  if (keyspace_.NextDeadlineHint() <= keyspace_.now()) ExpireDue();
+  if (keyspace_.has_retired()) keyspace_.FreeRetired(kFreePerTurn);
   tx_.EndTurn();
   listener_.EndTurn();
   engine_.EndTurn();
   PublishMemory();
+}
+
+void ShardMain::ExpireDue() {
+  const uint64_t begin = shard_.cycles().Now();
+  keyspace_.ExpireDue(kExpirePerTurn, tx_.idle() ? nullptr : this);
+  const uint64_t ticks = shard::CycleClock::Between(begin, shard_.cycles().Now());
+  state_.stats.expire_ticks += ticks;
+  engine_.observation().NoteEvent(command::LatencyEvent::kExpireCycle,
+                                  shard_.cycles().ToNs(ticks) / 1'000'000);
 }
 
 void ShardMain::PublishMemory() {
@@ -48,7 +62,7 @@ void ShardMain::PublishMemory() {
 }
 
 bool ShardMain::HasWork() const {
-  return listener_.has_dirty() || tx_.HasWork() || engine_.HasWork() ||
+  return listener_.has_dirty() || tx_.HasWork() || engine_.HasWork() || keyspace_.has_retired() ||
          keyspace_.NextDeadlineHint() <= keyspace_.now();
 }
 

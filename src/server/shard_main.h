@@ -3,10 +3,12 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 
 #include "command/engine.h"
 #include "command/server_control.h"
 #include "command/shard_state.h"
+#include "dash/page_ahead.h"
 #include "db/keyspace.h"
 #include "net/listener.h"
 #include "shard/shard.h"
@@ -16,6 +18,8 @@ namespace moonshard::server {
 
 // Keys erased by the clock per turn: some 100 us, so that a burst of deadlines delays nobody noticeably.
 inline constexpr size_t kExpirePerTurn = 512;
+// Keys of flushed databases freed per turn: some 200 us.
+inline constexpr size_t kFreePerTurn = 4096;
 // A shard tells the common memory counter of changes of at least this many bytes.
 inline constexpr int64_t kMemoryGrain = 4096;
 
@@ -44,10 +48,12 @@ class ShardMain final : public shard::TurnHooks, public db::LockView {
   }
 
  private:
+  void ExpireDue();
   void PublishMemory();
 
   shard::Shard& shard_;
   db::Keyspace keyspace_;
+  std::unique_ptr<dash::PageAhead> page_ahead_;
   tx::Manager tx_;
   command::ShardState state_;
   command::Engine engine_;
