@@ -202,7 +202,8 @@ class TestControl final : public ServerControl {
 class TestShard : public shard::IdleHooks {
  public:
   TestShard(shard::Shard& shard, ServerControl& control)
-      : keyspace_({.seed = 99, .random_seed = 1}),
+      : keyspace_({.seed = 99, .random_seed = 1, .eviction = &control.live()}),
+        budget_(keyspace_, {control.live(), control.used_memory(), shard.shard_count()}, nullptr, 1),
         tx_(shard),
         state_(StateOf(shard, control)),
         engine_(state_, control.registry()) {
@@ -212,9 +213,10 @@ class TestShard : public shard::IdleHooks {
   void BeforeStamp() override { tx_.BeforeStamp(); }
   void EndTurn() override {
     keyspace_.SetNow(state_.shard->now_ms());
+    budget_.EndTurn();
     tx_.EndTurn();
   }
-  bool HasWork() const override { return tx_.HasWork(); }
+  bool HasWork() const override { return tx_.HasWork() || budget_.HasWork(); }
   ShardState& state() { return state_; }
 
  private:
@@ -222,11 +224,13 @@ class TestShard : public shard::IdleHooks {
     ShardState state;
     state.shard = &shard;
     state.keyspace = &keyspace_;
+    state.budget = &budget_;
     state.tx = &tx_;
     state.server = &control;
     return state;
   }
   db::Keyspace keyspace_;
+  db::DataBudget budget_;
   tx::Manager tx_;
   ShardState state_;
   Engine engine_;
