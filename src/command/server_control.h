@@ -18,6 +18,8 @@ namespace moonshard::command {
 
 // Settings that the pipeline reads for every batch; plain atomics so that CONFIG SET needs no hop.
 struct LiveSettings : db::EvictionSettings {
+  // No setting: room that a write waits for (db/eviction_budget.h).
+  std::atomic<uint64_t> room_wanted{0};
   std::atomic<bool> password_required{false};
 };
 
