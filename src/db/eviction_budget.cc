@@ -12,7 +12,7 @@ DataBudget::DataBudget(Keyspace& keyspace, const Shared& shared, const LockView*
     : keyspace_(keyspace), shared_(shared), evictor_(keyspace, shared.settings, locks, random_seed) {}
 
 uint64_t DataBudget::Grain() const {
-  return limited() ? std::min(kGrainBytes, limit() / 64 / shared_.shard_count) : kGrainBytes;
+  return limited() ? std::min(kGrainBytes, limit() / 64 / shared_.shard_count) : 2 * kGrainBytes;
 }
 
 // A table's directory doubles now and then, which no estimate of a single write foresees. It takes less than
@@ -61,9 +61,10 @@ bool DataBudget::MakeRoom(uint64_t bytes) {
   if (!limited()) return true;
   auto fits = [&] {
     const uint64_t wanted = used() + bytes;
-    if (wanted <= share_) return true;
-    if (!Reserve(wanted - share_)) return false;
-    share_ = wanted;
+    // The share may be from before the limit, or of a higher one.
+    if (wanted <= share_ && total() <= limit()) return true;
+    if (!Reserve(wanted > share_ ? wanted - share_ : 0)) return false;
+    share_ = std::max(share_, wanted);
     return true;
   };
   if (fits()) return true;
@@ -110,9 +111,10 @@ uint64_t DataBudget::EvictPart(uint64_t missing) {
 void DataBudget::Publish(uint64_t surplus_max) {
   const uint64_t bytes = used();
   if (bytes > share_) {
-    if (!limited() && bytes - share_ < kGrainBytes) return;
-    Add(bytes - share_);
-    share_ = bytes;
+    // Without a limit in steps: nobody asks how full it is.
+    const uint64_t share = bytes + (limited() ? 0 : kGrainBytes);
+    Add(share - share_);
+    share_ = share;
   } else if (share_ - bytes > surplus_max) {
     Subtract(share_ - bytes);
     share_ = bytes;

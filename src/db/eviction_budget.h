@@ -73,8 +73,7 @@ class DataBudget {
   bool HasWork() const { return behind_; }
 
  private:
-  // The counter is told of changes of at least this much while there is no limit, and a share may exceed what
-  // is used by this much.
+  // A share may exceed what is used by this much; without a limit it grows in steps of this size.
   static constexpr uint64_t kGrainBytes = 4096;
 
   EvictionPolicy policy() const { return shared_.settings.policy.load(std::memory_order_relaxed); }
