@@ -150,11 +150,18 @@ uint64_t Observation::calls() const {
   return sum;
 }
 
+uint64_t Observation::call_ticks() const {
+  uint64_t sum = 0;
+  for (const CommandFigures& figures : figures_) sum += figures.ticks;
+  return sum;
+}
+
 void Observation::SampleRates() {
   const TimeMs now = shard_.now_ms();
   ops_.Sample(now, stats_.commands);
   bytes_in_.Sample(now, stats_.bytes_in);
   bytes_out_.Sample(now, stats_.bytes_out);
+  turns_.Sample(now, shard_.counters().work_turns);
   uint64_t used = server_.used_memory().load(std::memory_order_relaxed);
   std::atomic<uint64_t>& peak = server_.common_figures().used_memory_peak;
   // Two shards may see two peaks at once, and the lower one stay for a tenth of a second.
@@ -164,7 +171,7 @@ void Observation::SampleRates() {
 Observation::Rates Observation::RatesNow() {
   const TimeMs now = shard_.now_ms();
   return {ops_.PerSecond(now, stats_.commands), bytes_in_.PerSecond(now, stats_.bytes_in),
-          bytes_out_.PerSecond(now, stats_.bytes_out)};
+          bytes_out_.PerSecond(now, stats_.bytes_out), turns_.PerSecond(now, shard_.counters().work_turns)};
 }
 
 void Observation::NoteStall() {
@@ -180,7 +187,7 @@ void Observation::Reset() {
   }
   errors_.clear();
   error_replies_ = 0;
-  ops_ = bytes_in_ = bytes_out_ = RateMeter();
+  ops_ = bytes_in_ = bytes_out_ = turns_ = RateMeter();
 }
 
 }  // namespace moonshard::command

@@ -101,6 +101,7 @@ class Observation {
   const std::vector<CommandFigures>& commands() const { return figures_; }
   const std::vector<ErrorFigures>& errors() const { return errors_; }
   uint64_t calls() const;
+  uint64_t call_ticks() const;
   uint64_t error_replies() const { return error_replies_; }
   SlowLog& slow_log() { return slow_log_; }
   LatencyMonitor& latency() { return latency_; }
@@ -109,6 +110,7 @@ class Observation {
     double operations = 0;
     double bytes_in = 0;
     double bytes_out = 0;
+    double turns = 0;
   };
   Rates RatesNow();
 
@@ -151,6 +153,7 @@ class Observation {
   RateMeter ops_;
   RateMeter bytes_in_;
   RateMeter bytes_out_;
+  RateMeter turns_;
   uint64_t stalls_seen_ = 0;
 };
 

@@ -6,9 +6,9 @@ namespace moonshard::commands {
 
 std::span<const std::span<const command::CommandRow>> AllCommands() {
   static const std::array tables = {
-      BitmapCommands(),    ConnectionCommands(), GenericCommands(), ObjectCommands(),
-      ServerCommands(),    SlowlogCommands(),    StringCommands(),  StringEditCommands(),
-      StringLcsCommands(), StringManyCommands(),
+      BitmapCommands(),  ClusterCommands(), ConnectionCommands(), GenericCommands(),   LatencyCommands(),
+      MemoryCommands(),  ModuleCommands(),  ObjectCommands(),     RoleCommands(),      ServerCommands(),
+      SlowlogCommands(), StringCommands(),  StringEditCommands(), StringLcsCommands(), StringManyCommands(),
   };
   return tables;
 }
