@@ -153,8 +153,10 @@ class Engine {
   shard::Task<void> NotePositions(Batch* batch);
   void FillTransaction(Batch& batch, tx::Kind kind);
   bool MergeReplies(Batch& batch, base::Buffer& out);
-  uint64_t MergeSpread(Batch& batch, const Call& call, size_t call_idx, base::Buffer& out);
-  void NoteAnswer(const Batch& batch, const Call& call, uint64_t ticks, std::string_view reply);
+  uint64_t MergeSpread(Batch& batch, const Call& call, size_t call_idx, base::Buffer& out,
+                       SlowLimits& limits);
+  void NoteAnswer(const Batch& batch, const Call& call, uint64_t ticks, const SlowLimits& limits,
+                  std::string_view reply);
   static void TakePiece(Part& part, size_t end, base::Buffer& out);
 
   // engine_wait.cc

@@ -301,7 +301,8 @@ void Engine::StageRan(Batch* batch) {
   });
   if (!open) return;
   if (batch->ran_body) {
-    NoteAnswer(*batch, batch->calls[batch->stage_begin], batch->body_ticks, batch->body_reply.view());
+    NoteAnswer(*batch, batch->calls[batch->stage_begin], batch->body_ticks, observation_.CurrentLimits(),
+               batch->body_reply.view());
   }
   if (batch->client != nullptr) {
     base::Buffer& out = batch->client->out;
@@ -399,8 +400,9 @@ bool Engine::MergeReplies(Batch& batch, base::Buffer& out) {
     const Call& call = batch.calls[i];
     const size_t before = out.size();
     if (call.spread && call.error == CallError::kNone) {
-      uint64_t ticks = MergeSpread(batch, call, i, out);
-      NoteAnswer(batch, call, ticks, out.view().substr(before));
+      SlowLimits limits;
+      uint64_t ticks = MergeSpread(batch, call, i, out, limits);
+      NoteAnswer(batch, call, ticks, limits, out.view().substr(before));
       continue;
     }
     ShardId shard = call.error == CallError::kNone ? call.shard : home_;
@@ -411,19 +413,21 @@ bool Engine::MergeReplies(Batch& batch, base::Buffer& out) {
     }
     const Item& item = part.items[part.next_item++];
     TakePiece(part, item.reply_end, out);
-    NoteAnswer(batch, call, item.ticks, out.view().substr(before));
+    NoteAnswer(batch, call, item.ticks, item.limits, out.view().substr(before));
   }
   return true;
 }
 
-void Engine::NoteAnswer(const Batch& batch, const Call& call, uint64_t ticks, std::string_view reply) {
+void Engine::NoteAnswer(const Batch& batch, const Call& call, uint64_t ticks, const SlowLimits& limits,
+                        std::string_view reply) {
   observation_.Answered(call, reply);
   if (call.error != CallError::kNone) return;
-  observation_.Ran(batch, call, ticks, batch.client != nullptr ? &batch.client->session : nullptr);
+  observation_.Ran(batch, call, ticks, batch.client != nullptr ? &batch.client->session : nullptr, limits);
 }
 
-// Returns the time that the call took on all its shards.
-uint64_t Engine::MergeSpread(Batch& batch, const Call& call, size_t call_idx, base::Buffer& out) {
+// Returns the time that the call took on all its shards; `limits` are those of one of them.
+uint64_t Engine::MergeSpread(Batch& batch, const Call& call, size_t call_idx, base::Buffer& out,
+                             SlowLimits& limits) {
   resp::Reply reply(out, batch.protocol);
   Merge merge = call.command->row->merge;
   if (merge == Merge::kPerKey) {
@@ -442,6 +446,7 @@ uint64_t Engine::MergeSpread(Batch& batch, const Call& call, size_t call_idx, ba
     const Item& item = part.items[part.next_item++];
     sum += item.sum;
     ticks += item.ticks;
+    limits = item.limits;
     if (status.ok()) status = item.status;
   }
   ReplyFan(reply, merge, sum, status);

@@ -79,10 +79,6 @@ Outcome Failover(Context& context) {
       return context.Fail(db::kSyntax);
     }
   }
-  if (force && (!to || !timeout)) {
-    context.reply.ErrorLine("ERR FAILOVER with force option requires both a timeout and target HOST and IP.");
-    return Outcome::kDone;
-  }
   context.reply.ErrorLine("ERR FAILOVER requires connected replicas.");
   return Outcome::kDone;
 }

@@ -126,6 +126,8 @@ constexpr ArgSpec kShutdownArguments[] = {{.name = "save-selector",
                                            .flags = command::kOptional,
                                            .since = "7.0.0"}};
 
+constexpr std::string_view kAnyOrderTips[] = {"nondeterministic_output_order"};
+
 constexpr CommandRow kCommandRows[] = {
     {.name = "count",
      .arity = 2,
@@ -145,7 +147,8 @@ constexpr CommandRow kCommandRows[] = {
      .complexity = "O(N) for N commands",
      .summary = "Returns the documentation of commands.",
      .arguments = kNamesArguments,
-     .handler = CommandDocs},
+     .handler = CommandDocs,
+     .tips = kAnyOrderTips},
     {.name = "getkeys",
      .arity = -4,
      .flags = kAlways,
@@ -183,7 +186,8 @@ constexpr CommandRow kCommandRows[] = {
      .complexity = "O(N) for N commands",
      .summary = "Describes commands: arity, flags, keys, categories.",
      .arguments = kNamesArguments,
-     .handler = CommandInfo},
+     .handler = CommandInfo,
+     .tips = kAnyOrderTips},
     {.name = "list",
      .arity = -2,
      .flags = kAlways,
@@ -193,7 +197,8 @@ constexpr CommandRow kCommandRows[] = {
      .complexity = "O(N) for N commands",
      .summary = "Lists the names of the commands.",
      .arguments = kListArguments,
-     .handler = CommandList},
+     .handler = CommandList,
+     .tips = kAnyOrderTips},
 };
 static_assert(command::RowsAreSane(kCommandRows));
 
@@ -207,9 +212,10 @@ constexpr CommandRow kConfigRows[] = {
      .summary = "Returns settings whose names match the patterns.",
      .arguments = kParameterArguments,
      .handler = ConfigGet},
+    // A barrier: what follows in the pipeline runs under the new settings, on whichever shard.
     {.name = "set",
      .arity = -4,
-     .flags = command::kAdmin | command::kNoScript | kAlways,
+     .flags = command::kAdmin | command::kNoScript | kAlways | command::kSession,
      .group = command::Group::kServer,
      .since = "2.0.0",
      .complexity = "O(N) for N settings",
@@ -232,7 +238,8 @@ constexpr CommandRow kRows[] = {
      .complexity = "O(N) for N commands",
      .summary = "Describes all commands.",
      .handler = CommandAll,
-     .subcommands = kCommandRows},
+     .subcommands = kCommandRows,
+     .tips = kAnyOrderTips},
     {.name = "config",
      .arity = -2,
      .group = command::Group::kServer,
