@@ -44,6 +44,7 @@ struct Call {
   uint32_t key_count = 0;
   ShardId shard;            // owner of all keys, if `spread` is false
   bool spread = false;      // keys on several shards, or on all of them
+  bool whole = false;       // keys that it does not name (CallRouting::whole)
   bool timed_alone = true;  // not one of the cheap calls that are timed together
   CallError error = CallError::kNone;
   const base::StaticError* static_error = nullptr;

@@ -115,13 +115,13 @@ class Engine {
   void Gate(Batch& batch, const Session& session, Call& call, std::span<const std::string_view> args);
   void RouteKeys(Batch& batch, Call& call, std::span<const std::string_view> args);
   void RouteCursor(Call& call, std::span<const std::string_view> args);
-  void AddKey(Batch& batch, Call& call, std::string_view key, uint32_t arg);
+  void AddKey(Batch& batch, Call& call, std::string_view key, uint32_t arg, DbIndex db);
   void UnknownCommand(Batch& batch, Call& call, std::span<const std::string_view> args);
   void FailText(Batch& batch, Call& call, std::string text);
 
   // engine_run.cc
-  bool MayRunHere(const Batch& batch, const Session& session) const;
-  bool CallMayRun(const Call& call, std::span<const KeyRef> keys, DbIndex db) const;
+  bool MayRunHere(const Batch& batch) const;
+  bool CallMayRun(const Call& call, std::span<const KeyRef> keys) const;
   size_t RunHere(Batch& batch, Client& client);
   void Execute(Context& context, const Batch& batch, const Call& call);
   static void ReplyFan(resp::Reply& reply, Merge merge, int64_t sum, const base::Status& status);
@@ -153,8 +153,10 @@ class Engine {
   shard::Task<void> NotePositions(Batch* batch);
   void FillTransaction(Batch& batch, tx::Kind kind);
   bool MergeReplies(Batch& batch, base::Buffer& out);
-  uint64_t MergeSpread(Batch& batch, const Call& call, size_t call_idx, base::Buffer& out,
-                       SlowLimits& limits);
+  uint64_t MergeSpread(Batch& batch, const Call& call, size_t call_idx, base::Buffer& out);
+  uint64_t MergePieces(Batch& batch, size_t call_idx, Merge merge, base::Buffer& out);
+  template <typename Fn>
+  static void ForEachItem(Batch& batch, size_t call_idx, Fn&& fn);
   void NoteAnswer(const Batch& batch, const Call& call, uint64_t ticks, const SlowLimits& limits,
                   std::string_view reply);
   static void TakePiece(Part& part, size_t end, base::Buffer& out);

@@ -78,7 +78,7 @@ void Engine::Release(Batch* batch) {
 
 RunResult Engine::Run(Batch* batch, Client& client, std::span<const char> input) {
   state_.stats.commands += batch->calls.size();
-  if (MayRunHere(*batch, client.session)) [[likely]] {
+  if (MayRunHere(*batch)) [[likely]] {
     ++state_.stats.batches_local;
     size_t ran_count = RunHere(*batch, client);
     if (ran_count == batch->calls.size()) [[likely]]
@@ -92,17 +92,17 @@ RunResult Engine::Run(Batch* batch, Client& client, std::span<const char> input)
   return RunResult::kLaunched;
 }
 
-bool Engine::CallMayRun(const Call& call, std::span<const KeyRef> keys, DbIndex db) const {
+bool Engine::CallMayRun(const Call& call, std::span<const KeyRef> keys) const {
   if (call.error != CallError::kNone) return true;
   tx::LockMode mode = ModeOf(call);
-  if (call.command->row->route != Route::kKeys) return state_.tx->MayRunNowWholeShard(mode);
+  if (call.whole || call.command->row->route != Route::kKeys) return state_.tx->MayRunNowWholeShard(mode);
   for (const KeyRef& key : keys) {
-    if (!state_.tx->MayRunNow(db::LockFingerprint(db, key.hash), mode)) return false;
+    if (!state_.tx->MayRunNow(db::LockFingerprint(key.db, key.hash), mode)) return false;
   }
   return true;
 }
 
-bool Engine::MayRunHere(const Batch& batch, const Session& session) const {
+bool Engine::MayRunHere(const Batch& batch) const {
   if (batch.remote) return false;
   if (batch.barrier) {
     const Call& last = batch.calls.back();
@@ -118,8 +118,7 @@ bool Engine::MayRunHere(const Batch& batch, const Session& session) const {
   if (state_.tx->idle()) [[likely]]
     return true;
   for (const Call& call : batch.calls) {
-    if (!CallMayRun(call, std::span(batch.keys).subspan(call.key_begin, call.key_count), session.db))
-      return false;
+    if (!CallMayRun(call, std::span(batch.keys).subspan(call.key_begin, call.key_count))) return false;
   }
   return true;
 }
@@ -195,7 +194,7 @@ void Engine::Execute(Context& context, const Batch& batch, const Call& call) {
 }
 
 void Engine::ReplyFan(resp::Reply& reply, Merge merge, int64_t sum, const base::Status& status) {
-  if (merge == Merge::kPerKey) return;
+  if (merge != Merge::kSum && merge != Merge::kOk) return;
   if (!status.ok()) {
     reply.Error(status);
   } else if (merge == Merge::kSum) {
@@ -248,8 +247,7 @@ bool Engine::PartMayRun(const Part& part) const {
     return true;
   for (const Item& item : std::span(part.items).subspan(part.ran_count)) {
     const Call& call = part.batch->calls[item.call];
-    if (!CallMayRun(call, std::span(part.keys).subspan(item.key_begin, item.key_count), part.batch->db))
-      return false;
+    if (!CallMayRun(call, std::span(part.keys).subspan(item.key_begin, item.key_count))) return false;
   }
   return true;
 }
@@ -260,13 +258,13 @@ void Engine::BuildLocks(Part& part) const {
     const Call& call = part.batch->calls[item.call];
     if (call.error != CallError::kNone) continue;
     tx::LockMode mode = ModeOf(call);
-    if (call.command->row->route != Route::kKeys) {
+    if (call.whole || call.command->row->route != Route::kKeys) {
       if (!part.whole_shard || mode == tx::LockMode::kExclusive) part.whole_mode = mode;
       part.whole_shard = true;
     }
     for (const KeyRef& key : std::span(part.keys).subspan(item.key_begin, item.key_count)) {
       tx::KeyLock& lock = part.locks.emplace_back();
-      lock.fingerprint = db::LockFingerprint(part.batch->db, key.hash);
+      lock.fingerprint = db::LockFingerprint(key.db, key.hash);
       lock.mode = mode;
     }
   }

@@ -112,6 +112,7 @@ size_t BeginOf(const KeySpec& spec, std::span<const std::string_view> args) {
 
 bool FindSpecKeys(const KeySpec& spec, std::span<const std::string_view> args,
                   std::vector<uint32_t>& positions) {
+  if (spec.begin == KeySpec::Begin::kUnknown || spec.find == KeySpec::Find::kUnknown) return true;
   size_t begin = BeginOf(spec, args);
   if (begin == 0) return true;
   if (begin >= args.size()) return false;
@@ -145,6 +146,7 @@ bool FindSpecKeys(const KeySpec& spec, std::span<const std::string_view> args,
 
 bool FindKeys(const CommandRow& row, std::span<const std::string_view> args,
               std::vector<uint32_t>& positions) {
+  if (row.routing.find_keys != nullptr) return row.routing.find_keys(args, positions);
   for (const KeySpec& spec : row.keys) {
     if ((spec.flags & kKeyNotKey) != 0) continue;
     if (!FindSpecKeys(spec, args, positions)) return false;

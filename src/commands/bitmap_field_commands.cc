@@ -20,8 +20,6 @@ constexpr base::StaticError kOverflowTypeError{base::Code::kErr, "Invalid OVERFL
 constexpr base::StaticError kOnlyGetError{base::Code::kErr, "BITFIELD_RO only supports the GET subcommand"};
 constexpr base::StaticError kTooLongError{base::Code::kErr,
                                           "string exceeds maximum allowed size (proto-max-bulk-len)"};
-// What an operation does to the fields is announced once, at its end.
-constexpr db::EventName kNoEvent{};
 
 struct FieldOp {
   enum class Verb : uint8_t { kGet, kSet, kIncrement };
@@ -134,7 +132,7 @@ Outcome RunReads(Context& context, const Plan& plan) {
   return Outcome::kDone;
 }
 
-// Runs the operations of a call that writes.
+// Runs the operations of a call that writes. What they change is announced once, at the end.
 class FieldWriter {
  public:
   FieldWriter(Context& context, dash::Table::Ref ref) : context_(context), ref_(ref), key_(context.key()) {}
@@ -162,7 +160,7 @@ class FieldWriter {
 };
 
 base::Status FieldWriter::Patch(uint64_t offset_bytes, std::string_view bytes) {
-  auto size = context_.db->PatchString(key_, ref_, offset_bytes, bytes, kNoEvent);
+  auto size = context_.db->PatchString(key_, ref_, offset_bytes, bytes, db::kEventNone);
   if (!size.ok()) return std::move(size).status();
   if (!ref_) ref_ = context_.db->FindForWrite(key_);
   return {};

@@ -21,7 +21,6 @@ constexpr base::StaticError kNotAFloat{base::Code::kErr, "value is not a valid f
 constexpr base::StaticError kNotFinite{base::Code::kErr, "increment would produce NaN or Infinity"};
 constexpr base::StaticError kDecrementOverflow{base::Code::kErr, "decrement would overflow"};
 constexpr base::StaticError kOffsetRange{base::Code::kErr, "offset is out of range"};
-constexpr db::EventName kEventIncrementFloat{db::EventClass::kString, "incrbyfloat"};
 
 // ---- lengths and ranges
 
@@ -145,7 +144,7 @@ Outcome Incrbyfloat(Context& context) {
   char text[base::kLongDoubleCharsMax];
   std::string_view bytes(text, base::FormatLongDouble(value, text));
   base::Status status =
-      context.db->SetString(key, bytes, deadline, kEventIncrementFloat, types::StringForm::kText);
+      context.db->SetString(key, bytes, deadline, db::kEventIncrementFloat, types::StringForm::kText);
   if (!status.ok()) return context.Fail(status);
   context.reply.Bulk(bytes);
   return Outcome::kDone;

@@ -56,6 +56,7 @@ constexpr bool TableFits(size_t a_size, size_t b_size) {
   constexpr uint64_t kCellsMax = types::kStringBytesMax / 4;
   return (uint64_t{a_size} + 1) * (uint64_t{b_size} + 1) <= kCellsMax;
 }
+static_assert(TableFits(11'584, 11'584) && !TableFits(11'584, 11'585));
 // Alone too long for any partner: need not be fetched.
 constexpr size_t kFetchedBytesMax = types::kStringBytesMax / 4;
 

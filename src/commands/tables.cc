@@ -6,9 +6,11 @@ namespace moonshard::commands {
 
 std::span<const std::span<const command::CommandRow>> AllCommands() {
   static const std::array tables = {
-      BitmapCommands(),  ClusterCommands(), ConnectionCommands(), GenericCommands(),   LatencyCommands(),
-      MemoryCommands(),  ModuleCommands(),  ObjectCommands(),     RoleCommands(),      ServerCommands(),
-      SlowlogCommands(), StringCommands(),  StringEditCommands(), StringLcsCommands(), StringManyCommands(),
+      BitmapCommands(),     ClusterCommands(),      ConnectionCommands(),  ExpireCommands(),
+      GenericCommands(),    GenericMoveCommands(),  GenericScanCommands(), LatencyCommands(),
+      MemoryCommands(),     ModuleCommands(),       ObjectCommands(),      RoleCommands(),
+      ServerCommands(),     SlowlogCommands(),      StringCommands(),      StringCompareCommands(),
+      StringEditCommands(), StringIncrexCommands(), StringLcsCommands(),   StringManyCommands(),
   };
   return tables;
 }

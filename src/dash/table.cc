@@ -279,27 +279,41 @@ void Table::RemoveEmpty(Segment& segment) {
   }
 }
 
-void Table::FreeEverything() {
-  if (segment_count_ == 0) return;
-  uint64_t position = 0;
-  do {
-    Segment* segment = SegmentAt(directory_.Lookup(position));
-    position = EndOf(*segment);
-    while (segment != nullptr) {
-      for (uint64_t mask = Occupied(*segment); mask != 0; mask &= mask - 1) {
-        slab_.Free(segment->handles[std::countr_zero(mask)]);
+// Frees the segment at this prefix with what is in it and behind it; the prefix of the next one, 0 after the
+// last. The directory still names them.
+uint64_t Table::FreeSegmentsAt(uint64_t position) {
+  Segment* segment = SegmentAt(directory_.Lookup(position));
+  const uint64_t end = EndOf(*segment);
+  while (segment != nullptr) {
+    for (uint64_t mask = Occupied(*segment); mask != 0; mask &= mask - 1) {
+      const Handle handle = segment->handles[std::countr_zero(mask)];
+      if (EntryAt(handle)->has_deadline()) {
+        --deadline_count_;
+        deadline_sum_ -= EntryAt(handle)->deadline();
       }
-      Segment* next = segment->overflow != kNoHandle ? slab_.Get<Segment>(segment->overflow) : nullptr;
-      FreeSegment(*segment);
-      segment = next;
+      entry_bytes_ -= slab_.Free(handle);
     }
-  } while (position != 0);
+    size_ -= segment->count;
+    Segment* next = segment->overflow != kNoHandle ? slab_.Get<Segment>(segment->overflow) : nullptr;
+    FreeSegment(*segment);
+    segment = next;
+  }
+  return end;
+}
+
+void Table::FreeEverything() {
+  if (segment_count_ != 0) {
+    uint64_t position = dismantled_;
+    do {
+      position = FreeSegmentsAt(position);
+    } while (position != 0);
+  }
   directory_.Reset();
   wheel_.Close();
-  size_ = entry_bytes_ = deadline_count_ = 0;
-  deadline_sum_ = 0;
+  MS_DCHECK(size_ == 0 && entry_bytes_ == 0 && deadline_count_ == 0 && deadline_sum_ == 0);
   due_segment_ = nullptr;
   due_mask_ = 0;
+  dismantled_ = 0;
 }
 
 void Table::Clear() {
@@ -309,6 +323,24 @@ void Table::Clear() {
     cursor = TouchNext(cursor);
   } while (cursor != 0);
   FreeEverything();
+}
+
+void Table::Swap(Table& other) {
+  MS_DCHECK(&slab_ == &other.slab_ && seed_ == other.seed_ && hash_ == other.hash_);
+  MS_DCHECK(dismantled_ == 0 && other.dismantled_ == 0);
+  directory_.Swap(other.directory_);
+  wheel_.Swap(other.wheel_);
+  std::swap(size_, other.size_);
+  std::swap(segment_count_, other.segment_count_);
+  std::swap(entry_bytes_, other.entry_bytes_);
+  std::swap(deadline_count_, other.deadline_count_);
+  std::swap(deadline_sum_, other.deadline_sum_);
+  std::swap(epoch_, other.epoch_);
+  std::swap(hook_, other.hook_);
+  std::swap(hook_owner_, other.hook_owner_);
+  std::swap(due_segment_, other.due_segment_);
+  std::swap(due_mask_, other.due_mask_);
+  std::swap(due_now_, other.due_now_);
 }
 
 // ---- entries

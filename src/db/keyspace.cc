@@ -1,6 +1,7 @@
 #include "db/keyspace.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "db/errors.h"
 
@@ -61,6 +62,10 @@ size_t Keyspace::ExpireDue(size_t limit, const LockView* locks) {
     }
   }
   return erased;
+}
+
+Keyspace::~Keyspace() {
+  FreeRetired(std::numeric_limits<size_t>::max());
 }
 
 Database::Database(Keyspace& keyspace, DbIndex index)
@@ -167,18 +172,23 @@ base::Status Database::Replace(Table::Ref ref, const types::StringShape& shape, 
   }
   keyspace_.outside_bytes_ -= types::OutsideBytes(*entry);
   types::ReleaseOutside(*entry);
+  entry = Reshape(ref, shape.value_bytes, deadline);
+  entry->set_type(dash::Type::kString, shape.encoding);
+  types::StoreString(*entry, shape, bytes, heap);
+  keyspace_.outside_bytes_ += types::OutsideBytes(*entry);
+  return {};
+}
+
+Entry* Database::Reshape(Table::Ref ref, size_t value_bytes, TimeMs deadline) {
   // The smaller of the two forms between: HasRoom counts on it.
   if (deadline == kNoDeadline) MS_CHECK(table_.SetDeadline(ref, deadline) != nullptr);
-  entry = table_.Resize(ref, shape.value_bytes);
+  Entry* entry = table_.Resize(ref, value_bytes);
   MS_CHECK(entry != nullptr);
   if (entry->deadline() != deadline) {
     entry = table_.SetDeadline(ref, deadline);
     MS_CHECK(entry != nullptr);
   }
-  entry->set_type(dash::Type::kString, shape.encoding);
-  types::StoreString(*entry, shape, bytes, heap);
-  keyspace_.outside_bytes_ += types::OutsideBytes(*entry);
-  return {};
+  return entry;
 }
 
 base::Status Database::SetDeadline(Table::Ref ref, TimeMs deadline) {
@@ -253,20 +263,6 @@ void Database::Drop(Table::Ref ref) {
   keyspace_.outside_bytes_ -= types::OutsideBytes(entry);
   types::ReleaseOutside(entry);
   table_.Erase(ref);
-}
-
-size_t Database::Flush() {
-  size_t erased = size();
-  if (erased == 0) return 0;
-  keyspace_.sink_.Report({.kind = MutationKind::kFlush, .db = index_});
-  uint64_t cursor = 0;
-  // A snapshot takes its copies here, before the values go.
-  do {
-    cursor = table_.TouchNext(cursor);
-  } while (cursor != 0);
-  ReleaseAllOutside();
-  table_.Clear();
-  return erased;
 }
 
 void Database::ReleaseAllOutside() {

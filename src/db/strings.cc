@@ -83,7 +83,7 @@ base::Result<size_t> Database::PatchString(const Key& key, Table::Ref ref, size_
       MS_RETURN_IF_ERROR(PatchIntoHeap(ref, offset, bytes, size));
     }
   }
-  keyspace_.events_.Notify({event.event_class, event.name, index_, key.text});
+  if (!event.name.empty()) keyspace_.events_.Notify({event.event_class, event.name, index_, key.text});
   return size;
 }
 

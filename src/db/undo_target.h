@@ -25,6 +25,7 @@ class UndoTarget final : public types::UndoTarget {
   void Remove(DbIndex db, std::string_view key) override {
     keyspace_.database(db).RestoreAbsence(KeyOf(key));
   }
+  void Swap(DbIndex a, DbIndex b) override { keyspace_.RestoreSwap(a, b); }
   void ForEach(DbIndex db, const std::function<void(const dash::Entry&)>& fn) override {
     dash::Table& table = keyspace_.database(db).table();
     uint64_t cursor = 0;

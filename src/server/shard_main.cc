@@ -37,6 +37,7 @@ void ShardMain::EndTurn() {
   keyspace_.SetNow(shard_.now_ms());
   clock_ns_ = shard_.now_ns();
   if (keyspace_.NextDeadlineHint() <= keyspace_.now()) ExpireDue();
+  if (keyspace_.has_retired()) keyspace_.FreeRetired(kFreePerTurn);
   tx_.EndTurn();
   listener_.EndTurn();
   engine_.EndTurn();
@@ -61,7 +62,7 @@ void ShardMain::PublishMemory() {
 }
 
 bool ShardMain::HasWork() const {
-  return listener_.has_dirty() || tx_.HasWork() || engine_.HasWork() ||
+  return listener_.has_dirty() || tx_.HasWork() || engine_.HasWork() || keyspace_.has_retired() ||
          keyspace_.NextDeadlineHint() <= keyspace_.now();
 }
 

@@ -18,6 +18,8 @@ namespace moonshard::server {
 
 // Keys erased by the clock per turn: some 100 us, so that a burst of deadlines delays nobody noticeably.
 inline constexpr size_t kExpirePerTurn = 512;
+// Keys of flushed databases freed per turn: some 200 us.
+inline constexpr size_t kFreePerTurn = 4096;
 // A shard tells the common memory counter of changes of at least this many bytes.
 inline constexpr int64_t kMemoryGrain = 4096;
 

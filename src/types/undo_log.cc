@@ -28,6 +28,9 @@ void UndoLog::Rollback() {
       case Inverse::kRestoreDeadline:
         target_.RestoreDeadline(record.db, key, record.deadline);
         break;
+      case Inverse::kSwap:
+        target_.Swap(record.db, DbIndex(static_cast<uint16_t>(record.value_bytes)));
+        break;
     }
   }
   Forget();
@@ -53,6 +56,9 @@ void UndoLog::OnMutation(const Mutation& mutation) {
       return;
     case MutationKind::kFlush:
       target_.ForEach(mutation.db, [&](const dash::Entry& entry) { AddFormer(mutation.db, entry); });
+      return;
+    case MutationKind::kSwap:
+      Add(Inverse::kSwap, mutation.db, {}, {}, kNoDeadline).value_bytes = mutation.other_db.value();
       return;
   }
 }

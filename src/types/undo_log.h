@@ -42,6 +42,7 @@ class UndoTarget {
                             uint64_t size, StringForm form) = 0;
   virtual void RestoreDeadline(DbIndex db, std::string_view key, TimeMs deadline) = 0;
   virtual void Remove(DbIndex db, std::string_view key) = 0;
+  virtual void Swap(DbIndex a, DbIndex b) = 0;
   // Calls fn for every entry of a database that is about to be flushed.
   virtual void ForEach(DbIndex db, const std::function<void(const dash::Entry&)>& fn) = 0;
 
@@ -79,11 +80,11 @@ class UndoLog final : public MutationConsumer {
   void OnMutation(const Mutation& mutation) override;
 
  private:
-  enum class Inverse : uint8_t { kRemove, kRestoreString, kRestorePatch, kRestoreDeadline };
+  enum class Inverse : uint8_t { kRemove, kRestoreString, kRestorePatch, kRestoreDeadline, kSwap };
   // Key and value lie one behind the other in text_, from `begin` on.
   struct Record {
     uint64_t begin;
-    uint64_t value_bytes;
+    uint64_t value_bytes;  // kSwap: the other database
     TimeMs deadline;
     uint32_t key_bytes;
     uint32_t offset;  // kRestorePatch; the deadline stays
