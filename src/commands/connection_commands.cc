@@ -272,7 +272,6 @@ constexpr CommandRow kRows[] = {
      .handler = Auth},
     {.name = "client",
      .arity = -2,
-     .categories = command::kCatConnection,
      .group = command::Group::kConnection,
      .since = "2.4.0",
      .complexity = "Depends on the subcommand.",

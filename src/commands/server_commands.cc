@@ -202,6 +202,8 @@ constexpr CommandRow kCommandRows[] = {
 };
 static_assert(command::RowsAreSane(kCommandRows));
 
+constexpr std::string_view kConfigSetTips[] = {"request_policy:all_nodes", "response_policy:all_succeeded"};
+
 constexpr CommandRow kConfigRows[] = {
     {.name = "get",
      .arity = -3,
@@ -221,7 +223,8 @@ constexpr CommandRow kConfigRows[] = {
      .complexity = "O(N) for N settings",
      .summary = "Changes settings, all of them or none.",
      .arguments = kSettingsArguments,
-     .handler = ConfigSet},
+     .handler = ConfigSet,
+     .tips = kConfigSetTips},
 };
 static_assert(command::RowsAreSane(kConfigRows));
 
