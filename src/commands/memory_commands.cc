@@ -44,12 +44,14 @@ Outcome MemoryUsage(Context& context) {
     if (!samples) return context.Fail(db::kNotAnInteger);
     if (*samples < 0) return context.Fail(db::kSyntax);
   }
-  const dash::Entry* entry = context.db->Peek(context.key());
-  if (entry == nullptr) {
+  // As in Redis, this is no access: it counts nothing, and what is due but not erased yet still has a size.
+  const dash::Table& table = context.db->table();
+  const dash::Table::Ref ref = table.Find(context.key().hash, context.key().text);
+  if (!ref) {
     context.reply.Null();
   } else {
-    context.reply.Integer(
-        static_cast<int64_t>(BytesOf(*entry, context.db->table(), context.shard.keyspace->slab())));
+    const uint64_t bytes = BytesOf(*table.entry(ref), table, context.shard.keyspace->slab());
+    context.reply.Integer(static_cast<int64_t>(bytes));
   }
   return Outcome::kDone;
 }
