@@ -19,6 +19,7 @@
 #include "base/buffer.h"
 #include "command/context.h"
 #include "command/gate.h"
+#include "command/slow_limits.h"
 #include "db/wait_queue.h"
 #include "resp/parser.h"
 #include "shard/message.h"
@@ -58,6 +59,7 @@ struct Item {
   uint32_t piece_begin = 0;  // into Part::key_ends, for Merge::kPerKey
   int64_t sum = 0;
   uint64_t ticks = 0;  // of the shard's clock that it ran
+  SlowLimits limits;   // when it ran
   base::Status status;
   bool parked = false;  // a blocking call that found nothing here
   TimeMs park_deadline = kNoDeadline;

@@ -197,7 +197,8 @@ class Engine {
   uint64_t MergePieces(Batch& batch, size_t call_idx, Merge merge, base::Buffer& out);
   template <typename Fn>
   static void ForEachItem(Batch& batch, size_t call_idx, Fn&& fn);
-  void NoteAnswer(const Batch& batch, const Call& call, uint64_t ticks, std::string_view reply);
+  void NoteAnswer(const Batch& batch, const Call& call, uint64_t ticks, const SlowLimits& limits,
+                  std::string_view reply);
   static void TakePiece(Part& part, size_t end, base::Buffer& out);
 
   // engine_wait.cc

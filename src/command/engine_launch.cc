@@ -333,7 +333,8 @@ void Engine::StageRan(Batch* batch) {
   });
   if (!open) return;
   if (batch->ran_body) {
-    NoteAnswer(*batch, batch->calls[batch->stage_begin], batch->body_ticks, batch->body_reply.view());
+    NoteAnswer(*batch, batch->calls[batch->stage_begin], batch->body_ticks, observation_.CurrentLimits(),
+               batch->body_reply.view());
   }
   bool given_up =
       std::any_of(batch->parts.begin(), batch->parts.begin() + static_cast<ptrdiff_t>(batch->part_count),
@@ -456,29 +457,6 @@ void Engine::TakePiece(Part& part, size_t end, base::Buffer& out) {
   part.taken_bytes = end;
 }
 
-// False: up to a call that has not run yet, which the stage then begins with.
-bool Engine::MergeReplies(Batch& batch, base::Buffer& out) {
-  for (size_t i = batch.stage_begin; i < batch.stage_end; ++i) {
-    const Call& call = batch.calls[i];
-    const size_t before = out.size();
-    if (call.spread && call.error == CallError::kNone) {
-      uint64_t ticks = MergeSpread(batch, call, i, out);
-      NoteAnswer(batch, call, ticks, out.view().substr(before));
-      continue;
-    }
-    ShardId shard = call.error == CallError::kNone ? call.shard : home_;
-    Part& part = *batch.parts[batch.part_of_shard[shard.value()] - 1u];
-    if (part.next_item == part.ran_count) [[unlikely]] {
-      batch.stage_begin = i;
-      return false;
-    }
-    const Item& item = part.items[part.next_item++];
-    TakePiece(part, item.reply_end, out);
-    NoteAnswer(batch, call, item.ticks, out.view().substr(before));
-  }
-  return true;
-}
-
 // Calls fn(Part&, const Item&) for each shard's share of a call. Its item is the next one of that part until
 // fn goes on.
 template <typename Fn>
@@ -490,10 +468,36 @@ void Engine::ForEachItem(Batch& batch, size_t call_idx, Fn&& fn) {
   }
 }
 
-void Engine::NoteAnswer(const Batch& batch, const Call& call, uint64_t ticks, std::string_view reply) {
+// False: up to a call that has not run yet, which the stage then begins with.
+bool Engine::MergeReplies(Batch& batch, base::Buffer& out) {
+  for (size_t i = batch.stage_begin; i < batch.stage_end; ++i) {
+    const Call& call = batch.calls[i];
+    const size_t before = out.size();
+    if (call.spread && call.error == CallError::kNone) {
+      SlowLimits limits;
+      ForEachItem(batch, i, [&](Part&, const Item& item) { limits = item.limits; });
+      uint64_t ticks = MergeSpread(batch, call, i, out);
+      NoteAnswer(batch, call, ticks, limits, out.view().substr(before));
+      continue;
+    }
+    ShardId shard = call.error == CallError::kNone ? call.shard : home_;
+    Part& part = *batch.parts[batch.part_of_shard[shard.value()] - 1u];
+    if (part.next_item == part.ran_count) [[unlikely]] {
+      batch.stage_begin = i;
+      return false;
+    }
+    const Item& item = part.items[part.next_item++];
+    TakePiece(part, item.reply_end, out);
+    NoteAnswer(batch, call, item.ticks, item.limits, out.view().substr(before));
+  }
+  return true;
+}
+
+void Engine::NoteAnswer(const Batch& batch, const Call& call, uint64_t ticks, const SlowLimits& limits,
+                        std::string_view reply) {
   observation_.Answered(call, reply);
   if (call.error != CallError::kNone) return;
-  observation_.Ran(batch, call, ticks, batch.client != nullptr ? &batch.client->session : nullptr);
+  observation_.Ran(batch, call, ticks, batch.client != nullptr ? &batch.client->session : nullptr, limits);
 }
 
 // Returns the time that the call took on all its shards.

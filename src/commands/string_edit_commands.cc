@@ -285,7 +285,10 @@ constexpr CommandRow kRows[] = {
      .complexity = "O(N) for N returned bytes",
      .summary = "Returns a part of the string at a key; the old name of GETRANGE.",
      .arguments = kRangeArguments,
-     .handler = Getrange},
+     .handler = Getrange,
+     .deprecated_since = "2.0.0",
+     .replaced_by = "`GETRANGE`",
+     .doc_flags = command::kDocDeprecated},
 };
 static_assert(command::RowsAreSane(kRows));
 

@@ -202,6 +202,8 @@ class Keyspace {
   // Entries and index lie in the slab.
   uint64_t used_bytes() const { return outside_bytes_ + slab_.used_bytes(); }
   uint64_t outside_bytes() const { return outside_bytes_; }
+  // Gives memory that is free for good back to the operating system.
+  void TrimMemory() { slab_.Trim(); }
   const dash::Slab& slab() const { return slab_; }
   dash::Slab& slab() { return slab_; }
 
