@@ -6,8 +6,8 @@ namespace moonshard::commands {
 
 std::span<const std::span<const command::CommandRow>> AllCommands() {
   static const std::array tables = {StringCommands(),      GenericCommands(), GenericScanCommands(),
-                                    GenericMoveCommands(), ExpireCommands(),  ConnectionCommands(),
-                                    ServerCommands()};
+                                    GenericMoveCommands(), ExpireCommands(),  DumpCommands(),
+                                    ConnectionCommands(),  ServerCommands()};
   return tables;
 }
 

@@ -12,6 +12,7 @@ std::span<const command::CommandRow> GenericCommands();
 std::span<const command::CommandRow> GenericScanCommands();
 std::span<const command::CommandRow> GenericMoveCommands();
 std::span<const command::CommandRow> ExpireCommands();
+std::span<const command::CommandRow> DumpCommands();
 std::span<const command::CommandRow> ConnectionCommands();
 std::span<const command::CommandRow> ServerCommands();
 
