@@ -5,13 +5,14 @@
     bench/compare.py --only point,latency
     bench/compare.py --ours redis-server        the method against itself: every ratio should be 1
 
-Scenarios: point latency memory multi two-shards ttl slow-reader idle. See bench/README.md.
+Scenarios: point latency memory multi two-shards ttl slow-reader idle, and, if named, commands. See bench/README.md.
 """
 import argparse
 import os
 import shutil
 import sys
 
+import scenarios_commands
 import scenarios_speed
 import scenarios_state
 from harness import ROOT, BenchError, Generator, Server, errors, progress, raise_file_limit, relative, set_nice
@@ -20,6 +21,7 @@ SCENARIOS = {name: module.SCENARIOS[name]
              for name, module in (("point", scenarios_speed), ("latency", scenarios_speed), ("memory", scenarios_state),
                                   ("multi", scenarios_speed), ("two-shards", scenarios_speed), ("ttl", scenarios_state),
                                   ("slow-reader", scenarios_state), ("idle", scenarios_state))}
+SCENARIOS["commands"] = scenarios_commands.commands  # two minutes a dozen: only by name
 
 
 class Bench:
@@ -60,7 +62,7 @@ def parse():
     parser.add_argument("--ours-args", default="", help="more arguments for our server, one string")
     parser.add_argument("--peer-args", default="", help="more arguments for the peer, one string")
     parser.add_argument("--load", default=os.path.join(ROOT, "build/bench/bench/ms-load"))
-    parser.add_argument("--only", default=",".join(SCENARIOS), help="scenarios, separated by commas")
+    parser.add_argument("--only", default=",".join(n for n in SCENARIOS if n != "commands"), help="scenarios, separated by commas")
     parser.add_argument("--config", default="memory", choices=["memory", "everysec", "always", "no"],
                         help="persistence: none, or the append-only log with this fsync policy")
     parser.add_argument("--rounds", type=int, default=5)
@@ -68,6 +70,7 @@ def parse():
     parser.add_argument("--keys", type=int, default=1_000_000)
     parser.add_argument("--server-cpu", default="0")
     parser.add_argument("--client-cpu", default="1")
+    parser.add_argument("--filter", default="", help="of the scenario commands: only those whose name contains this")
     parser.add_argument("--idle-connections", type=int, default=scenarios_state.IDLE_CONNECTIONS)
     parser.add_argument("--idle-seconds", type=int, default=60)
     parser.add_argument("--nice", type=int, default=0, help="of servers and generator; -15 withstands other work on the machine")

@@ -92,7 +92,7 @@ def expect(name, got, wanted, detail=""):
 
 
 def good_runs(load):
-    server = Server(well_behaved())
+    preloaded = server = Server(well_behaved())
     code, report, err = run(load, server, "--preload", "--verify")
     expect("get after preload: exit code", code, 0, err)
     expect("get after preload: all answered", (report["replies"], report["hits"], report["misses"]), (40, 40, 0))
@@ -103,9 +103,14 @@ def good_runs(load):
                       ("--command", "mset:3", "--value-bytes", "20000"), ("--", "ECHO", "__data__")):
         code, report, err = run(load, Server(well_behaved()), *arguments)
         expect(f"{' '.join(arguments)}: exit code and replies", (code, report["replies"], report["errors"]), (0, 40, 0), err)
+    server = Server(well_behaved())
+    code, report, err = run(load, server, "--escapes", "--", "ECHO", r"\x00a\xffz")
+    expect("--escapes", (code, server.seen[0]), (0, [b"ECHO", b"\x00a\xffz"]), err)
+    code, report, err = run(load, Server(well_behaved()), "--escapes", "--", "ECHO", r"\x0")
+    expect("--escapes of half a byte is refused", (code, report), (1, None), err)
     code, report, err = run(load, Server(well_behaved()), "--command", "mget:5")
     expect("mget counts missing keys", (code, report["hits"], report["misses"]), (0, 0, 200), err)
-    code, report, err = run(load, server, "--command", "del:10", "--dist", "seq", "--requests", "10", "--clients", "1")
+    code, report, err = run(load, preloaded, "--command", "del:10", "--dist", "seq", "--requests", "10", "--clients", "1")
     expect("del counts keys", (code, report["hits"], report["misses"]), (0, 50, 50), err)
     code, report, err = run(load, Server(well_behaved()), "--requests", "0", "--seconds", "0.3")
     expect("a run by time ends by itself", (code, report["replies"] == report["requests"] > 0), (0, True), err)

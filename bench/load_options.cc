@@ -25,6 +25,7 @@ struct Words {
   std::string cpus;
   std::string spin;
   std::vector<std::string> custom;
+  bool escapes = false;
   bool quiet = false;
   bool json = false;
 };
@@ -62,6 +63,7 @@ void Declare(CLI::App& app, Options& options, Words& words) {
          "custom", words.custom,
          "after --: a command of your own; __key__ becomes a key, __rand__ its 12 digits, __data__ a value")
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  app.add_flag("--escapes", words.escapes, "in a command of your own \\xHH stands for the byte HH");
   app.add_flag("--preload", options.preload, "first SET every key of the keyspace");
   app.add_flag("--preload-only", options.preload_only, "only SET every key of the keyspace");
   app.add_option("--ttl-ms", words.ttl, "A or A:B: time to live of keys that are SET, random in the range");
@@ -81,10 +83,34 @@ void Declare(CLI::App& app, Options& options, Words& words) {
   app.add_flag("--json", words.json, "one JSON object, no progress");
 }
 
+// "\x00" becomes one byte.
+base::Result<std::string> DecodeEscapes(std::string_view text) {
+  std::string bytes;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (!text.substr(i).starts_with("\\x")) {
+      bytes += text[i];
+      continue;
+    }
+    unsigned value = 0;
+    std::string_view digits = text.substr(i + 2, 2);
+    auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value, 16);
+    if (digits.size() != 2 || error != std::errc() || end != digits.data() + 2)
+      return Bad("--escapes: \\x takes two hexadecimal digits");
+    bytes += static_cast<char>(value);
+    i += 3;
+  }
+  return bytes;
+}
+
 base::Status Complete(const Words& words, Options* options) {
   if (!words.custom.empty()) {
     options->plan.command.kind = CommandKind::kCustom;
     options->plan.custom = words.custom;
+    if (words.escapes) {
+      for (std::string& word : options->plan.custom) {
+        MS_ASSIGN_OR_RETURN(word, DecodeEscapes(word));
+      }
+    }
   } else {
     MS_ASSIGN_OR_RETURN(options->plan.command, ParseCommand(words.command));
   }

@@ -26,6 +26,8 @@ void ClearKept(std::vector<T>& values) {
 
 void Part::Clear() {
   items.clear();
+  ran_count = 0;
+  may_stop = false;
   ClearKept(keys);
   ClearKept(key_ends);
   ClearKept(locks);
@@ -48,7 +50,7 @@ void Batch::Clear() {
   ClearKept(scratch_positions);
   end = BatchEnd::kNeedMore;
   consumed = 0;
-  remote = barrier = ran_body = answered = transaction_open = false;
+  remote = barrier = ran_body = answered = transaction_open = stopped = false;
   ClearParts();
 }
 

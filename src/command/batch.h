@@ -82,6 +82,8 @@ struct Part {
   Batch* batch = nullptr;
   ShardId shard;
   std::vector<Item> items;
+  size_t ran_count = 0;   // of the items; the others wait until the client has taken what there is
+  bool may_stop = false;  // false: inside a transaction, which runs as a whole
   std::vector<KeyRef> keys;
   std::vector<size_t> key_ends;
   std::vector<tx::KeyLock> locks;
@@ -141,6 +143,7 @@ struct Batch {
   // ---- while it is away
   DbIndex db;
   resp::Protocol protocol = resp::Protocol::kResp2;
+  bool no_touch = false;
   TimeMs now_ms = 0;
   size_t stage_begin = 0;
   size_t stage_end = 0;
@@ -156,6 +159,8 @@ struct Batch {
   bool ran_body = false;          // the stage is a body; its reply is in body_reply
   bool answered = false;          // the stage's replies are in the client's output
   bool transaction_open = false;  // others still use the parts: the manager, or shards where it waited
+  bool stopped = false;           // the rest of the stage waits for Engine::Continue
+  shard::Outgoing go_on;          // Continue's message to its own shard
   BatchWait wait;
   shard::Timer wait_timer{&OnWaitDeadline, this};
   Batch* next_free = nullptr;

@@ -23,6 +23,8 @@
 
 namespace moonshard::command {
 
+inline constexpr uint32_t kSpreadCommandsFirst = 4;
+
 // A client as the engine sees it; implemented by the connection.
 class Client {
  public:
@@ -32,18 +34,24 @@ class Client {
   // Commands per batch; the engine lowers it while replies are large, which bounds what one batch can pile
   // up.
   uint32_t batch_limit = kBatchCommandsMax;
+  // The same for batches with calls that span shards. Those run as a whole, so a client begins low.
+  uint32_t spread_limit = kSpreadCommandsFirst;
 
   // A launched batch has answered: its replies are in `out`, and the client may run the next one.
   virtual void OnBatchAnswered() = 0;
   // Its last call waits for an event; the replies before it are in `out` and should leave. The client may
   // give the batch up (Engine::Abandon), also from inside.
   virtual void OnBatchParked() {}
+  // The batch has answered much and has more to run: Engine::Continue, once the client takes replies again
+  // (at once, if it does not say otherwise).
+  virtual void OnBatchStopped(Batch* batch);
 
  protected:
   ~Client() = default;
 };
 
-// While one batch's replies are larger than this, the client's next batches are shorter.
+// A batch stops once it has written more than this, and goes on in a later turn: some 100 us of copying. The
+// client's next batches are shorter.
 inline constexpr size_t kBatchReplyBytes = 1 << 20;
 
 enum class RunResult : uint8_t { kAnswered, kLaunched };
@@ -68,11 +76,15 @@ class Engine {
   // so the input may go.
   RunResult Run(Batch* batch, Client& client, std::span<const char> input);
 
+  // Runs more of a stopped batch, in a later turn.
+  void Continue(Batch* batch);
+
   // The client goes while its batch is away; the batch finishes for nobody. A call that waits ends without
-  // effect.
+  // effect, and what a stopped batch has not begun never runs.
   static void Abandon(Batch* batch) {
     batch->client = nullptr;
     if (batch->wait.state == BatchWait::State::kParked) batch->engine->AbandonWait(batch);
+    if (batch->stopped) batch->engine->Finish(batch);
   }
   static bool IsParked(const Batch& batch) { return batch.wait.state == BatchWait::State::kParked; }
 
@@ -105,16 +117,21 @@ class Engine {
   // engine_run.cc
   bool MayRunHere(const Batch& batch) const;
   bool CallMayRun(const Call& call, std::span<const KeyRef> keys) const;
-  void RunHere(Batch& batch, Client& client);
+  size_t RunHere(Batch& batch, Client& client);
   void Execute(Context& context, const Batch& batch, const Call& call);
   static void ReplyFan(resp::Reply& reply, Merge merge, int64_t sum, const base::Status& status);
   static void AdaptBatchLimit(Client& client, size_t reply_bytes, size_t call_count);
+  static void AdaptSpreadLimit(Client& client, size_t reply_bytes);
   void ExecutePart(Part& part);
   bool PartMayRun(const Part& part) const;
   void BuildLocks(Part& part) const;
 
   // engine_launch.cc
   void Launch(Batch* batch, Client& client, std::span<const char> input);
+  void LaunchFrom(Batch* batch, Client& client, std::span<const char> input, size_t first_call);
+  void Stop(Batch* batch);
+  void RunStopped(Batch* batch);
+  void Finish(Batch* batch);
   void StartStage(Batch* batch);
   void BuildParts(Batch& batch);
   Part& PartFor(Batch& batch, ShardId shard);
@@ -130,7 +147,7 @@ class Engine {
   shard::Task<void> RunBody(Batch* batch);
   shard::Task<void> NotePositions(Batch* batch);
   void FillTransaction(Batch& batch, tx::Kind kind);
-  void MergeReplies(Batch& batch, base::Buffer& out);
+  bool MergeReplies(Batch& batch, base::Buffer& out);
   void MergeSpread(Batch& batch, const Call& call, size_t call_idx, base::Buffer& out);
   void MergePieces(Batch& batch, size_t call_idx, Merge merge, base::Buffer& out);
   template <typename Fn>

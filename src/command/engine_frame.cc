@@ -31,7 +31,7 @@ void Engine::Frame(Batch& batch, Client& client, resp::CommandParser& parser, st
       batch.end = BatchEnd::kBarrier;
       return;
     }
-    if (batch.calls.size() >= client.batch_limit) {
+    if (batch.calls.size() >= (call.spread ? client.spread_limit : client.batch_limit)) {
       batch.end = BatchEnd::kFull;
       return;
     }

@@ -23,6 +23,12 @@ bool MayBlock(const Call& call) {
 }  // namespace
 
 void Engine::Launch(Batch* batch, Client& client, std::span<const char> input) {
+  LaunchFrom(batch, client, input, 0);
+  StartStage(batch);
+}
+
+// Makes the batch one that is away, its next stage beginning at `first_call`.
+void Engine::LaunchFrom(Batch* batch, Client& client, std::span<const char> input, size_t first_call) {
   ++away_count_;
   batch->client = &client;
   batch->bytes.Clear();
@@ -33,16 +39,54 @@ void Engine::Launch(Batch* batch, Client& client, std::span<const char> input) {
     // An empty argument may point anywhere.
     if (!arg.empty()) arg = {new_base + (arg.data() - old_base), arg.size()};
   }
-  batch->stage_begin = 0;
+  batch->stage_begin = first_call;
   batch->stage_end = batch->barrier ? batch->calls.size() - 1 : batch->calls.size();
-  if (batch->stage_end == 0) batch->stage_end = batch->calls.size();
-  StartStage(batch);
+  if (batch->stage_end == first_call) batch->stage_end = batch->calls.size();
+}
+
+// ---- batches that have answered much: the rest runs when their client has taken it
+
+void Client::OnBatchStopped(Batch* batch) {
+  batch->engine->Continue(batch);
+}
+
+void Engine::Stop(Batch* batch) {
+  batch->stopped = true;
+  batch->client->OnBatchStopped(batch);
+}
+
+void Engine::Continue(Batch* batch) {
+  MS_DCHECK(batch->stopped);
+  batch->stopped = false;
+  batch->go_on.message.run = [](shard::Shard& here, const shard::Message& message) {
+    here.local<ShardState>().engine->RunStopped(reinterpret_cast<Batch*>(message.word[0]));
+  };
+  batch->go_on.message.word[0] = reinterpret_cast<uint64_t>(batch);
+  state_.shard->Send(home_, batch->go_on);
+}
+
+void Engine::RunStopped(Batch* batch) {
+  if (batch->client == nullptr) {
+    Finish(batch);
+  } else if (batch->part_count == 0) {
+    StartStage(batch);  // its first calls ran without parts
+  } else {
+    SendParts(batch);
+  }
+}
+
+void Engine::Finish(Batch* batch) {
+  --away_count_;
+  Client* client = batch->client;
+  Release(batch);
+  if (client != nullptr) client->OnBatchAnswered();
 }
 
 void Engine::StartStage(Batch* batch) {
   if (batch->client != nullptr) {
     batch->db = batch->client->session.db;
     batch->protocol = batch->client->session.protocol;
+    batch->no_touch = batch->client->session.no_touch;
   }
   batch->now_ms = state_.shard->now_ms();
   batch->ran_body = batch->answered = false;
@@ -109,13 +153,20 @@ void Engine::BuildParts(Batch& batch) {
 // ---- stages of single-shard calls: one message per shard, no common order
 
 void Engine::SendParts(Batch* batch) {
-  batch->parts_away = batch->part_count;
+  auto runs_now = [](const Part& part) {
+    return part.ran_count < part.items.size() && part.arena.size() - part.taken_bytes <= kBatchReplyBytes;
+  };
+  for (size_t i = 0; i < batch->part_count; ++i) {
+    batch->parts[i]->may_stop = true;
+    if (runs_now(*batch->parts[i])) ++batch->parts_away;
+  }
   // Foreign parts first, so that they run while this shard works on its own. Nothing of the batch may be
   // touched after the last part returned: it may be another client's by then.
   Part* own = nullptr;
   size_t part_count = batch->part_count;
   for (size_t i = 0; i < part_count; ++i) {
     Part& part = *batch->parts[i];
+    if (!runs_now(part)) continue;
     if (part.shard == home_) {
       own = &part;
       continue;
@@ -201,6 +252,7 @@ void Engine::FillTransaction(Batch& batch, tx::Kind kind) {
   batch.tx_parts.resize(batch.part_count);
   for (size_t i = 0; i < batch.part_count; ++i) {
     Part& part = *batch.parts[i];
+    part.may_stop = false;
     BuildLocks(part);
     tx::Part& share = batch.tx_parts[i];
     share.shard = part.shard;
@@ -254,9 +306,13 @@ void Engine::StageRan(Batch* batch) {
     if (batch->ran_body) {
       out.Append(batch->body_reply.view());
     } else {
-      MergeReplies(*batch, out);
+      size_t begin = batch->stage_begin;
+      bool complete = MergeReplies(*batch, out);
+      size_t end = complete ? batch->stage_end : batch->stage_begin;
+      AdaptBatchLimit(*batch->client, out.size() - before, end - begin);
+      if (batch->transaction_open) AdaptSpreadLimit(*batch->client, out.size() - before);
+      if (!complete) return Stop(batch);
     }
-    AdaptBatchLimit(*batch->client, out.size() - before, batch->stage_end - batch->stage_begin);
   }
   batch->answered = true;
   Advance(batch);
@@ -279,10 +335,7 @@ void Engine::Advance(Batch* batch) {
     StartStage(batch);
     return;
   }
-  --away_count_;
-  Client* client = batch->client;
-  Release(batch);
-  if (client != nullptr) client->OnBatchAnswered();
+  Finish(batch);
 }
 
 // ---- bodies
@@ -334,7 +387,8 @@ void Engine::TakePiece(Part& part, size_t end, base::Buffer& out) {
   part.taken_bytes = end;
 }
 
-void Engine::MergeReplies(Batch& batch, base::Buffer& out) {
+// False: up to a call that has not run yet, which the stage then begins with.
+bool Engine::MergeReplies(Batch& batch, base::Buffer& out) {
   for (size_t i = batch.stage_begin; i < batch.stage_end; ++i) {
     const Call& call = batch.calls[i];
     if (call.spread && call.error == CallError::kNone) {
@@ -343,8 +397,13 @@ void Engine::MergeReplies(Batch& batch, base::Buffer& out) {
     }
     ShardId shard = call.error == CallError::kNone ? call.shard : home_;
     Part& part = *batch.parts[batch.part_of_shard[shard.value()] - 1u];
+    if (part.next_item == part.ran_count) [[unlikely]] {
+      batch.stage_begin = i;
+      return false;
+    }
     TakePiece(part, part.items[part.next_item++].reply_end, out);
   }
+  return true;
 }
 
 // Calls fn(Part&, const Item&) for each shard's share of a call. Its item is the next one of that part until

@@ -14,6 +14,32 @@ constexpr size_t kPrefetchKeysMin = 4;
 tx::LockMode ModeOf(const Call& call) {
   return call.command->row->is(kWrite) ? tx::LockMode::kExclusive : tx::LockMode::kShared;
 }
+
+// While a client runs that asked for CLIENT NO-TOUCH.
+class TouchScope {
+ public:
+  TouchScope(db::AccessClock& clock, bool no_touch) : clock_(clock), no_touch_(no_touch) {
+    if (no_touch_) [[unlikely]]
+      clock_.set_touching(db::AccessClock::Touching::kOff);
+  }
+  ~TouchScope() {
+    if (no_touch_) [[unlikely]]
+      clock_.set_touching(db::AccessClock::Touching::kOn);
+  }
+  TouchScope(const TouchScope&) = delete;
+  TouchScope& operator=(const TouchScope&) = delete;
+
+ private:
+  db::AccessClock& clock_;
+  bool no_touch_;
+};
+
+// The replies that the client has already; those that still wait for other shards' stay.
+void DropTaken(Part& part) {
+  part.arena.Consume(part.taken_bytes);
+  for (size_t i = part.next_item; i < part.ran_count; ++i) part.items[i].reply_end -= part.taken_bytes;
+  part.taken_bytes = 0;
+}
 }  // namespace
 
 Engine::Engine(ShardState& state, const Registry& registry)
@@ -54,8 +80,12 @@ RunResult Engine::Run(Batch* batch, Client& client, std::span<const char> input)
   state_.stats.commands += batch->calls.size();
   if (MayRunHere(*batch)) [[likely]] {
     ++state_.stats.batches_local;
-    RunHere(*batch, client);
-    return RunResult::kAnswered;
+    size_t ran_count = RunHere(*batch, client);
+    if (ran_count == batch->calls.size()) [[likely]]
+      return RunResult::kAnswered;
+    LaunchFrom(batch, client, input, ran_count);
+    Stop(batch);
+    return RunResult::kLaunched;
   }
   ++state_.stats.batches_hopped;
   Launch(batch, client, input);
@@ -93,8 +123,10 @@ bool Engine::MayRunHere(const Batch& batch) const {
   return true;
 }
 
-void Engine::RunHere(Batch& batch, Client& client) {
+// How many calls ran. Not all of them, if their replies are large.
+size_t Engine::RunHere(Batch& batch, Client& client) {
   state_.keyspace->SetNow(state_.shard->now_ms());
+  TouchScope touch_scope(state_.keyspace->access_clock(), client.session.no_touch);
   Context context(state_, client.out, client.session.protocol);
   context.session = &client.session;
   if (batch.keys.size() >= kPrefetchKeysMin) {
@@ -102,13 +134,18 @@ void Engine::RunHere(Batch& batch, Client& client) {
     for (const KeyRef& key : batch.keys) db.PrefetchEntry(key.hash);
   }
   size_t before = client.out.size();
+  size_t ran_count = 0;
   for (const Call& call : batch.calls) {
     context.db = &state_.keyspace->database(client.session.db);
     context.keys = {batch.keys.data() + call.key_begin, call.key_count};
     context.fan.Reset(nullptr);
     Execute(context, batch, call);
+    ++ran_count;
+    if (client.out.size() - before > kBatchReplyBytes) [[unlikely]]
+      break;
   }
-  AdaptBatchLimit(client, client.out.size() - before, batch.calls.size());
+  AdaptBatchLimit(client, client.out.size() - before, ran_count);
+  return ran_count;
 }
 
 void Engine::AdaptBatchLimit(Client& client, size_t reply_bytes, size_t call_count) {
@@ -119,6 +156,11 @@ void Engine::AdaptBatchLimit(Client& client, size_t reply_bytes, size_t call_cou
     client.batch_limit =
         static_cast<uint32_t>(std::clamp<size_t>(kBatchReplyBytes / average, 1, kBatchCommandsMax));
   }
+}
+
+void Engine::AdaptSpreadLimit(Client& client, size_t reply_bytes) {
+  bool small = reply_bytes <= kBatchReplyBytes;
+  client.spread_limit = std::min(small ? client.spread_limit * 2 : client.batch_limit, client.batch_limit);
 }
 
 // Answers one call into context.reply. A fan-out whose keys are all here is answered at once; a share of one
@@ -164,17 +206,23 @@ void Engine::ExecutePart(Part& part) {
   Batch& batch = *part.batch;
   db::Keyspace& keyspace = *state_.keyspace;
   keyspace.SetNow(batch.now_ms);
+  TouchScope touch_scope(keyspace.access_clock(), batch.no_touch);
   db::Database& db = keyspace.database(batch.db);
-  for (const KeyRef& key : part.keys) db.PrefetchSegment(key.hash);
-  for (const KeyRef& key : part.keys) db.PrefetchEntry(key.hash);
-
-  part.arena.Clear();
-  part.key_ends.clear();
+  if (part.may_stop && part.ran_count != 0) {
+    DropTaken(part);
+  } else {
+    part.ran_count = 0;
+    part.arena.Clear();
+    part.key_ends.clear();
+    for (const KeyRef& key : part.keys) db.PrefetchSegment(key.hash);
+    for (const KeyRef& key : part.keys) db.PrefetchEntry(key.hash);
+  }
   Context context(state_, part.arena, batch.protocol);
   context.db = &db;
   bool at_home = batch.engine == this;
   context.session = at_home && batch.client != nullptr ? &batch.client->session : nullptr;
-  for (Item& item : part.items) {
+  while (part.ran_count < part.items.size()) {
+    Item& item = part.items[part.ran_count++];
     const Call& call = batch.calls[item.call];
     context.keys = {part.keys.data() + item.key_begin, item.key_count};
     context.fan.Reset(call.spread ? &part.key_ends : nullptr);
@@ -182,6 +230,8 @@ void Engine::ExecutePart(Part& part) {
     item.reply_end = part.arena.size();
     item.sum = context.fan.sum();
     item.status = context.fan.status();
+    if (part.may_stop && part.arena.size() > kBatchReplyBytes / batch.part_count) [[unlikely]]
+      break;
   }
   part.position = keyspace.sink().position();
 }
@@ -189,7 +239,7 @@ void Engine::ExecutePart(Part& part) {
 bool Engine::PartMayRun(const Part& part) const {
   if (state_.tx->idle()) [[likely]]
     return true;
-  for (const Item& item : part.items) {
+  for (const Item& item : std::span(part.items).subspan(part.ran_count)) {
     const Call& call = part.batch->calls[item.call];
     if (!CallMayRun(call, std::span(part.keys).subspan(item.key_begin, item.key_count))) return false;
   }
@@ -198,7 +248,7 @@ bool Engine::PartMayRun(const Part& part) const {
 
 void Engine::BuildLocks(Part& part) const {
   part.locks.clear();
-  for (const Item& item : part.items) {
+  for (const Item& item : std::span(part.items).subspan(part.ran_count)) {
     const Call& call = part.batch->calls[item.call];
     if (call.error != CallError::kNone) continue;
     tx::LockMode mode = ModeOf(call);

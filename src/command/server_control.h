@@ -12,12 +12,12 @@
 #include "base/status.h"
 #include "command/registry.h"
 #include "command/session.h"
+#include "db/eviction_settings.h"
 
 namespace moonshard::command {
 
 // Settings that the pipeline reads for every batch; plain atomics so that CONFIG SET needs no hop.
-struct LiveSettings {
-  std::atomic<uint64_t> maxmemory{0};
+struct LiveSettings : db::EvictionSettings {
   std::atomic<bool> password_required{false};
 };
 

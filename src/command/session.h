@@ -18,6 +18,8 @@ struct Session {
   bool close_after_reply = false;
   // It closes now; what has not been sent yet never is.
   bool hang_up = false;
+  // Its accesses leave no trace in the eviction policy's records (CLIENT NO-TOUCH).
+  bool no_touch = false;
   std::string name;
   std::string library_name;
   std::string library_version;

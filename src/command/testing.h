@@ -307,11 +307,24 @@ class TestClient final : public Client, public shard::ExternalWork {
     ++answered;
     if (!running_) Proceed();
   }
+  void OnBatchStopped(Batch*) override {
+    ++stopped;
+    stands_still = !takes_replies;
+    if (takes_replies) state_.engine->Continue(away_);
+  }
+  // For clients that do not take replies by themselves.
+  void TakeReplies() {
+    stands_still = false;
+    state_.engine->Continue(away_);
+  }
   bool waiting() const { return away_ != nullptr; }
   std::string replies() const { return std::string(out.view()); }
 
   std::vector<size_t> batch_sizes;
   size_t answered = 0;
+  size_t stopped = 0;
+  bool takes_replies = true;
+  bool stands_still = false;
   bool posted = false;  // its turn is still to come: it must not go before
 
  private:

@@ -64,6 +64,16 @@ base::Status ParseRestoreOptions(std::span<const std::string_view> args, Restore
   return {};
 }
 
+// Whichever of the two the eviction policy goes by.
+void SetLastUse(Context& context, const RestoreOptions& options) {
+  const db::AccessClock& clock = context.shard.keyspace->access_clock();
+  dash::Table& table = context.db->table();
+  db::Key key = context.key();
+  dash::Entry& entry = *table.entry(table.Find(key.hash, key.text));
+  if (options.idle_seconds >= 0) clock.SetIdle(entry, options.idle_seconds);
+  if (options.frequency >= 0) clock.SetFrequency(entry, static_cast<uint32_t>(options.frequency));
+}
+
 Outcome Restore(Context& context) {
   RestoreOptions options;
   base::Status status = ParseRestoreOptions(context.args, options);
@@ -91,6 +101,7 @@ Outcome Restore(Context& context) {
   }
   status = db.Place(key, *value);
   if (!status.ok()) return context.Fail(status);
+  SetLastUse(context, options);
   db.Notify(db::kEventRestore, key);
   context.reply.Ok();
   return Outcome::kDone;

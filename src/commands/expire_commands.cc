@@ -111,7 +111,7 @@ Outcome Persist(Context& context) {
 }
 
 Outcome TimeOf(Context& context, TimeUnit unit, TimeBase time_base) {
-  const dash::Entry* entry = context.db->Find(context.key());
+  const dash::Entry* entry = context.db->Peek(context.key());
   if (entry == nullptr) {
     context.reply.Integer(-2);
   } else if (!entry->has_deadline()) {

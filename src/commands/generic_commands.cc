@@ -21,12 +21,12 @@ Outcome Del(Context& context) {
 
 Outcome Exists(Context& context) {
   for (size_t i = 0; i < context.keys.size(); ++i)
-    context.fan.Add(context.db->Find(context.key(i)) != nullptr);
+    context.fan.Add(context.db->Peek(context.key(i)) != nullptr);
   return Outcome::kDone;
 }
 
 Outcome Type(Context& context) {
-  const dash::Entry* entry = context.db->Find(context.key());
+  const dash::Entry* entry = context.db->Peek(context.key());
   context.reply.Simple(entry == nullptr ? "none" : TypeName(entry->type()));
   return Outcome::kDone;
 }

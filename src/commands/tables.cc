@@ -5,9 +5,12 @@
 namespace moonshard::commands {
 
 std::span<const std::span<const command::CommandRow>> AllCommands() {
-  static const std::array tables = {StringCommands(),      GenericCommands(), GenericScanCommands(),
-                                    GenericMoveCommands(), ExpireCommands(),  DumpCommands(),
-                                    ConnectionCommands(),  ServerCommands()};
+  static const std::array tables = {
+      BitmapCommands(),       ConnectionCommands(),  DumpCommands(),          ExpireCommands(),
+      GenericCommands(),      GenericMoveCommands(), GenericScanCommands(),   ObjectCommands(),
+      ServerCommands(),       StringCommands(),      StringCompareCommands(), StringEditCommands(),
+      StringIncrexCommands(), StringLcsCommands(),   StringManyCommands(),
+  };
   return tables;
 }
 

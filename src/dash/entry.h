@@ -138,7 +138,11 @@ class Entry {
   // Access time or frequency of the eviction policy, 24 bits. Not a change of the entry in the sense of
   // snapshots.
   uint32_t access_clock() const {
-    return static_cast<uint32_t>(access_clock_[0] | access_clock_[1] << 8 | access_clock_[2] << 16);
+    // One load: the byte of the flags comes along and is shifted out.
+    static_assert(offsetof(Entry, access_clock_) == offsetof(Entry, flags_) + 1);
+    uint32_t word;
+    std::memcpy(&word, At(offsetof(Entry, flags_)), sizeof word);
+    return word >> 8;
   }
   void set_access_clock(uint32_t clock) {
     access_clock_[0] = static_cast<uint8_t>(clock);

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "dash/page_ahead.h"
+
 namespace moonshard::dash {
 namespace {
 
@@ -13,6 +15,8 @@ constexpr size_t kHugePageBytes = size_t{2} << 20;
 // The range is opened in steps of this many chunks (2 MiB): one mprotect call each, and the kernel can put a
 // huge page there, which it never does where part of it is not accessible at the first fault.
 constexpr uint32_t kOpenChunks = kHugePageBytes / Slab::kChunkBytes;
+// From here on (128 MiB) the next step is made ahead of its use.
+constexpr uint32_t kAheadChunksMin = 64 * kOpenChunks;
 // Free chunks that keep their pages: at least this many, or one in kResidentShare of the chunks in use.
 constexpr size_t kResidentChunksMin = 16;
 constexpr size_t kResidentShare = 32;
@@ -99,13 +103,20 @@ void Slab::Unlink(uint32_t chunk_idx) {
 
 bool Slab::RaiseFrontier(uint32_t chunk_end) {
   if (chunk_end > chunk_count_) return false;
-  if (chunk_end > opened_) {
-    const uint32_t end = std::min(chunk_count_, static_cast<uint32_t>(RoundUp(chunk_end, kOpenChunks)));
-    if (::mprotect(ChunkAddress(opened_), size_t{end - opened_} * kChunkBytes, PROT_READ | PROT_WRITE) != 0)
-      return false;
-    opened_ = end;
-  }
+  if (chunk_end > opened_ && !OpenUpTo(chunk_end)) return false;
   frontier_ = chunk_end;
+  return true;
+}
+
+bool Slab::OpenUpTo(uint32_t chunk_end) {
+  const uint32_t end = std::min(chunk_count_, static_cast<uint32_t>(RoundUp(chunk_end, kOpenChunks)));
+  char* at = ChunkAddress(opened_);
+  const size_t bytes = size_t{end - opened_} * kChunkBytes;
+  const bool ready = ahead_ != nullptr && ahead_->Ready(at, bytes);
+  if (!ready && ::mprotect(at, bytes, PROT_READ | PROT_WRITE) != 0) return false;
+  opened_ = end;
+  if (ahead_ != nullptr && opened_ >= kAheadChunksMin && opened_ + kOpenChunks <= chunk_count_)
+    ahead_->Request(ChunkAddress(opened_), size_t{kOpenChunks} * kChunkBytes);
   return true;
 }
 

@@ -39,6 +39,8 @@
 
 namespace moonshard::dash {
 
+class PageAhead;
+
 using Handle = uint32_t;
 inline constexpr Handle kNoHandle = 0;
 
@@ -94,6 +96,10 @@ class Slab {
   size_t reserved_bytes() const { return range_bytes_; }
   size_t budget_bytes() const { return budget_bytes_; }
   void set_budget_bytes(size_t bytes) { budget_bytes_ = bytes; }
+
+  // Has the pages of the next 2 MiB made ahead of their use, once the slab is so large that two more MiB do
+  // not matter. Null: off. It outlives its use here: set it back to null, or destroy the slab after it.
+  void set_page_ahead(PageAhead* ahead) { ahead_ = ahead; }
 
   // Gives back all pages of free chunks, and the empty chunk a class may keep for its next block.
   void Trim();
@@ -151,6 +157,7 @@ class Slab {
   uint32_t TryTakeChunks(uint32_t count);
   uint32_t FindFreeRun(uint32_t count);
   bool RaiseFrontier(uint32_t chunk_end);
+  bool OpenUpTo(uint32_t chunk_end);
   void ReleaseChunk(uint32_t chunk);
   void Link(uint32_t chunk);
   void Unlink(uint32_t chunk);
@@ -183,6 +190,7 @@ class Slab {
   uint32_t free_chunks_ = 0;  // free chunks below the frontier
   uint32_t free_hint_ = 0;    // no word of free_bits_ before this one has a bit set
   HugePages huge_pages_ = HugePages::kOff;
+  PageAhead* ahead_ = nullptr;
   void* map_ = nullptr;  // the whole reservation: range and chunk descriptions
   size_t map_bytes_ = 0;
   uint64_t* free_bits_ = nullptr;   // one bit per chunk: free and below the frontier

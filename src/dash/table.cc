@@ -15,10 +15,17 @@ constexpr uint32_t kScanUnits = 8;
 // Attempts of Random to hit a segment with entries before it walks on from where it is.
 constexpr uint32_t kRandomTries = 64;
 
+constexpr uint32_t kZeroClock = 0;
+
 }  // namespace
 
 Table::Table(Slab& slab, TableOptions options)
-    : slab_(slab), directory_(slab), seed_(options.seed), hash_(options.hash), wheel_(slab) {}
+    : slab_(slab),
+      directory_(slab),
+      seed_(options.seed),
+      hash_(options.hash),
+      fresh_clock_(options.fresh_clock != nullptr ? options.fresh_clock : &kZeroClock),
+      wheel_(slab) {}
 
 Table::~Table() {
   FreeEverything();
@@ -349,6 +356,7 @@ Table::Ref Table::Insert(uint64_t hash, std::string_view key, Type type, uint8_t
   }
   PrepareChange(*ref.segment);
   EntryAt(handle)->Init(key, type, encoding, value_bytes, deadline);
+  EntryAt(handle)->set_access_clock(*fresh_clock_);
   ref.segment->tags[ref.slot] = TagOf(hash);
   ref.segment->handles[ref.slot] = handle;
   ++ref.segment->count;

@@ -42,6 +42,8 @@ struct TableOptions {
   base::HashSeed seed = 0;
   // Test seam: replaces base::HashBytes, to choose collisions.
   uint64_t (*hash)(std::string_view key, base::HashSeed seed) = nullptr;
+  // The access clock of new entries is read here; null: 0. Outlives the table.
+  const uint32_t* fresh_clock = nullptr;
 };
 
 class Table {
@@ -198,6 +200,7 @@ class Table {
   Directory directory_;
   base::HashSeed seed_;
   uint64_t (*hash_)(std::string_view, base::HashSeed);
+  const uint32_t* fresh_clock_;
 
   size_t size_ = 0;
   size_t segment_count_ = 0;

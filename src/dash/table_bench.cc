@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "base/random.h"
+#include "dash/page_ahead.h"
 #include "dash/table.h"
 
 namespace moonshard::dash {
@@ -215,6 +216,9 @@ void BM_Growth(benchmark::State& state) {
   for (auto _ : state) {
     const size_t before = ResidentBytes();
     Slab slab({.huge_pages = state.range(2) != 0 ? HugePages::kOn : HugePages::kOff});
+    shard::RealEnv env;
+    PageAhead ahead(env.MakeWorker("pages"));
+    if (state.range(4) != 0) slab.set_page_ahead(&ahead);
     Table table(slab, {.seed = 0x5eed});
     Histogram histogram;
     const bool cpu = state.range(3) != 0;
@@ -284,8 +288,8 @@ BENCHMARK(BM_Memory)
     ->Iterations(1)
     ->Unit(benchmark::kMillisecond);
 BENCHMARK(BM_Growth)
-    ->ArgNames({"keys", "value", "huge", "cpu"})
-    ->ArgsProduct({{kMillion, 20 * kMillion}, {8, 32}, {0, 1}, {0, 1}})
+    ->ArgNames({"keys", "value", "huge", "cpu", "ahead"})
+    ->ArgsProduct({{kMillion, 20 * kMillion}, {8, 32}, {0, 1}, {0, 1}, {0, 1}})
     ->Iterations(1)
     ->Unit(benchmark::kMillisecond);
 BENCHMARK(BM_ExpireBurst)->ArgNames({"keys"})->Arg(kMillion)->Iterations(1)->Unit(benchmark::kMillisecond);

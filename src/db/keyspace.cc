@@ -13,8 +13,18 @@ using types::Mutation;
 using types::MutationKind;
 using types::MutationReason;
 
+namespace {
+// The access clock draws numbers of its own, so that commands that ask for random ones see the same whether
+// or not a policy counts.
+constexpr uint64_t kAccessSeed = 0xACCE55ull << 32;
+}  // namespace
+
 Keyspace::Keyspace(const KeyspaceOptions& options)
-    : options_(options), slab_({.huge_pages = dash::HugePages::kOn}), random_(options.random_seed) {
+    : options_(options),
+      access_clock_(options.eviction != nullptr ? *options.eviction : default_eviction_,
+                    options.random_seed ^ kAccessSeed),
+      slab_({.huge_pages = dash::HugePages::kOn}),
+      random_(options.random_seed) {
   for (size_t i = 0; i < kDatabaseCount; ++i) {
     databases_[i] = std::make_unique<Database>(*this, DbIndex(static_cast<uint16_t>(i)));
   }
@@ -59,7 +69,10 @@ Keyspace::~Keyspace() {
 }
 
 Database::Database(Keyspace& keyspace, DbIndex index)
-    : keyspace_(keyspace), index_(index), table_(keyspace.slab_, {.seed = keyspace.options_.seed}) {}
+    : keyspace_(keyspace),
+      index_(index),
+      table_(keyspace.slab_,
+             {.seed = keyspace.options_.seed, .fresh_clock = keyspace.access_clock_.fresh()}) {}
 
 Database::~Database() {
   ReleaseAllOutside();
@@ -69,8 +82,23 @@ bool Database::Expired(const Entry& entry) const {
   return entry.deadline() <= keyspace_.now_;
 }
 
+Table::Ref Database::FindLive(const Key& key) {
+  Table::Ref ref = table_.Find(key.hash, key.text);
+  if (ref && Expired(*table_.entry(ref))) [[unlikely]] {
+    EraseRef(ref, MutationReason::kExpired, "expired");
+    return {};
+  }
+  return ref;
+}
+
 Entry* Database::Find(const Key& key) {
-  Table::Ref ref = FindForWrite(key);
+  Entry* entry = Peek(key);
+  if (entry != nullptr) keyspace_.access_clock_.Touch(*entry);
+  return entry;
+}
+
+Entry* Database::Peek(const Key& key) {
+  Table::Ref ref = FindLive(key);
   if (!ref) {
     ++keyspace_.stats_.misses;
     return nullptr;
@@ -80,24 +108,23 @@ Entry* Database::Find(const Key& key) {
 }
 
 Table::Ref Database::FindForWrite(const Key& key) {
-  Table::Ref ref = table_.Find(key.hash, key.text);
-  if (ref && Expired(*table_.entry(ref))) [[unlikely]] {
-    EraseRef(ref, MutationReason::kExpired, "expired");
-    return {};
-  }
+  Table::Ref ref = FindLive(key);
+  if (ref) keyspace_.access_clock_.Touch(*table_.entry(ref));
   return ref;
 }
 
-base::Status Database::SetString(const Key& key, std::string_view bytes, TimeMs deadline, EventName event) {
+base::Status Database::SetString(const Key& key, std::string_view bytes, TimeMs deadline, EventName event,
+                                 types::StringForm form) {
   Table::Ref ref = FindForWrite(key);
-  MS_RETURN_IF_ERROR(Store(key, ref, bytes, deadline));
+  MS_RETURN_IF_ERROR(Store(key, ref, bytes, deadline, form));
   if (!ref) keyspace_.events_.Notify({EventClass::kNew, "new", index_, key.text});
   keyspace_.events_.Notify({event.event_class, event.name, index_, key.text});
   return {};
 }
 
-base::Status Database::Store(const Key& key, Table::Ref ref, std::string_view bytes, TimeMs deadline) {
-  types::StringShape shape = types::ShapeOf(bytes);
+base::Status Database::Store(const Key& key, Table::Ref ref, std::string_view bytes, TimeMs deadline,
+                             types::StringForm form) {
+  types::StringShape shape = types::ShapeOf(bytes, form);
   types::HeapString heap{nullptr, 0};
   if (shape.encoding == types::kStringHeap) {
     heap = types::MakeHeap(bytes);
@@ -162,42 +189,6 @@ Entry* Database::Reshape(Table::Ref ref, size_t value_bytes, TimeMs deadline) {
     MS_CHECK(entry != nullptr);
   }
   return entry;
-}
-
-base::Result<int64_t> Database::IncrementBy(const Key& key, int64_t delta, EventName event) {
-  Table::Ref ref = FindForWrite(key);
-  int64_t value = 0;
-  TimeMs deadline = kNoDeadline;
-  if (ref) {
-    const Entry& entry = *table_.entry(ref);
-    if (entry.type() != dash::Type::kString) return kWrongType;
-    // Every canonical integer is stored as one, so any other encoding is not an integer.
-    if (entry.encoding() != types::kStringInt) return kNotAnInteger;
-    value = types::LoadInt(entry);
-    deadline = entry.deadline();
-  }
-  if (__builtin_add_overflow(value, delta, &value)) return kIncrementOverflow;
-  char text[base::kMaxInt64Chars];
-  std::string_view bytes(text, base::FormatInt64(value, text));
-  if (ref) {
-    keyspace_.sink_.Report({.kind = MutationKind::kStringSet,
-                            .db = index_,
-                            .key = key.text,
-                            .before = table_.entry(ref),
-                            .bytes = bytes,
-                            .deadline = deadline});
-    table_.Touch(ref);
-    types::StoreInt(*table_.entry(ref), value);
-  } else {
-    ref =
-        table_.Insert(key.hash, key.text, dash::Type::kString, types::kStringInt, sizeof value, kNoDeadline);
-    if (!ref) return kOutOfMemory;
-    keyspace_.sink_.Report({.kind = MutationKind::kStringSet, .db = index_, .key = key.text, .bytes = bytes});
-    types::StoreInt(*table_.entry(ref), value);
-    keyspace_.events_.Notify({EventClass::kNew, "new", index_, key.text});
-  }
-  keyspace_.events_.Notify({event.event_class, event.name, index_, key.text});
-  return value;
 }
 
 base::Status Database::SetDeadline(Table::Ref ref, TimeMs deadline) {
@@ -282,10 +273,6 @@ void Database::ReleaseAllOutside() {
       types::ReleaseOutside(*entry);
     });
   } while (cursor != 0);
-}
-
-void Database::RestoreString(const Key& key, std::string_view bytes, TimeMs deadline) {
-  MS_CHECK(Store(key, table_.Find(key.hash, key.text), bytes, deadline).ok());
 }
 
 void Database::RestoreDeadline(const Key& key, TimeMs deadline) {

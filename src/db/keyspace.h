@@ -20,6 +20,7 @@
 #include "base/types.h"
 #include "dash/slab.h"
 #include "dash/table.h"
+#include "db/access_clock.h"
 #include "db/events.h"
 #include "types/detached_value.h"
 #include "types/mutation.h"
@@ -54,14 +55,24 @@ class Database {
   size_t deadline_count() const { return table_.deadline_count(); }
   dash::Table& table() { return table_; }
 
-  // The entry of a live key, or null. A key past its deadline is erased on the way. Counts a hit or a miss.
+  // The entry of a live key, or null. A key past its deadline is erased on the way. Counts a hit or a miss,
+  // and an access for the eviction policy.
   dash::Entry* Find(const Key& key);
-  // The same for commands that will change the key; counts nothing.
+  // The same for commands that look at a key without using its value (EXISTS, TTL, TYPE, OBJECT): counts a
+  // hit or a miss, no access.
+  dash::Entry* Peek(const Key& key);
+  // For commands that will change the key; counts an access, no hit or miss.
   dash::Table::Ref FindForWrite(const Key& key);
 
   // Sets or replaces a whole string value of any former type. `deadline` kNoDeadline: none.
-  base::Status SetString(const Key& key, std::string_view bytes, TimeMs deadline,
-                         EventName event = kEventSet);
+  base::Status SetString(const Key& key, std::string_view bytes, TimeMs deadline, EventName event = kEventSet,
+                         types::StringForm form = types::StringForm::kPlain);
+  // Replaces the bytes of the string at `key` from `offset` on by `bytes`, in place where its block allows. A
+  // gap is filled with zero bytes, the value grows if needed, an absent key is created; the deadline stays.
+  // `ref` is what FindForWrite(key) returned; `bytes` do not lie in it. The caller has checked its type and
+  // kStringBytesMax. kEventNone: the caller announces it. Returns the new length.
+  base::Result<size_t> PatchString(const Key& key, dash::Table::Ref ref, size_t offset,
+                                   std::string_view bytes, EventName event);
   // Adds `delta` to the integer at `key` (0 if absent) and keeps its deadline.
   base::Result<int64_t> IncrementBy(const Key& key, int64_t delta, EventName event = kEventIncrement);
   // Puts a value taken from another key (or decoded) where `key` is, whatever is there, with the value's
@@ -82,7 +93,10 @@ class Database {
 
   // For undo (db/undo_target.h): set, erase and set a deadline as above, but nothing expires on the way and
   // no event is sent. A key that is absent stays absent.
-  void RestoreString(const Key& key, std::string_view bytes, TimeMs deadline);
+  void RestoreString(const Key& key, std::string_view bytes, TimeMs deadline, types::StringForm form);
+  // The inverse of PatchString: `bytes` return to `offset`, then the value is cut to `size`.
+  void RestorePatch(const Key& key, size_t offset, std::string_view bytes, size_t size,
+                    types::StringForm form);
   void RestoreDeadline(const Key& key, TimeMs deadline);
   void RestoreAbsence(const Key& key);
 
@@ -92,16 +106,26 @@ class Database {
 
  private:
   friend class Keyspace;
+  // What all lookups begin with.
+  MS_ALWAYS_INLINE dash::Table::Ref FindLive(const Key& key);
   bool Expired(const dash::Entry& entry) const;
   // Whether the entry may take this form; checked before a change is reported, since a report cannot be taken
   // back.
   bool HasRoom(const dash::Entry& entry, size_t value_bytes, TimeMs deadline);
   // Puts a string value where `ref` is, or inserts the key if it is empty.
-  base::Status Store(const Key& key, dash::Table::Ref ref, std::string_view bytes, TimeMs deadline);
+  base::Status Store(const Key& key, dash::Table::Ref ref, std::string_view bytes, TimeMs deadline,
+                     types::StringForm form);
   base::Status Replace(dash::Table::Ref ref, const types::StringShape& shape, std::string_view bytes,
                        types::HeapString heap, TimeMs deadline);
   // Gives an entry another value size and deadline; HasRoom has said that they fit. The value is undefined.
   dash::Entry* Reshape(dash::Table::Ref ref, size_t value_bytes, TimeMs deadline);
+  // PatchString by what is there (strings.cc).
+  base::Status PatchAbsent(const Key& key, size_t offset, std::string_view bytes);
+  base::Status PatchInline(dash::Table::Ref ref, size_t offset, std::string_view bytes, size_t size);
+  base::Status PatchIntoHeap(dash::Table::Ref ref, size_t offset, std::string_view bytes, size_t size);
+  base::Status PatchHeap(dash::Table::Ref ref, size_t offset, std::string_view bytes, size_t size);
+  void ReportPatch(const dash::Entry& entry, size_t offset, std::string_view bytes);
+  void CutString(const Key& key, dash::Table::Ref ref, size_t size, types::StringForm form);
   void ReportErase(const dash::Entry& entry, types::MutationReason reason);
   void Drop(dash::Table::Ref ref);
   void ReleaseAllOutside();
@@ -114,6 +138,8 @@ class Database {
 struct KeyspaceOptions {
   base::HashSeed seed = 0;
   uint64_t random_seed = 1;
+  // Outlives the keyspace; null: defaults.
+  const EvictionSettings* eviction = nullptr;
 };
 
 struct KeyspaceStats {
@@ -148,7 +174,9 @@ class Keyspace {
   TimeMs now() const { return now_; }
   void SetNow(TimeMs now) {
     if (now > now_) now_ = now;
+    access_clock_.Advance(now_);
   }
+  AccessClock& access_clock() { return access_clock_; }
 
   // Erases keys whose deadline has passed, at most `limit`, skipping locked ones. Returns how many went.
   size_t ExpireDue(size_t limit, const LockView* locks);
@@ -172,11 +200,14 @@ class Keyspace {
   uint64_t used_bytes() const { return outside_bytes_ + slab_.used_bytes(); }
   uint64_t outside_bytes() const { return outside_bytes_; }
   const dash::Slab& slab() const { return slab_; }
+  dash::Slab& slab() { return slab_; }
 
  private:
   friend class Database;
 
   KeyspaceOptions options_;
+  EvictionSettings default_eviction_;
+  AccessClock access_clock_;
   uint64_t outside_bytes_ = 0;
   dash::Slab slab_;
   std::array<std::unique_ptr<Database>, kDatabaseCount> databases_;

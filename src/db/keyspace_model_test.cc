@@ -58,6 +58,22 @@ class KeyspaceModel : public testing::TestWithParam<uint64_t> {
     }
   }
 
+  void Patch(DbIndex db, const std::string& key) {
+    Database& database = keyspace_.database(db);
+    dash::Table::Ref ref = database.FindForWrite(operations_.KeyOf(key));
+    ModelValue* live = Live(db, key);
+    ASSERT_EQ(static_cast<bool>(ref), live != nullptr);
+    std::string bytes = live == nullptr ? "" : live->bytes;
+    if (bytes.size() > 100'000) return;
+    auto [offset, piece] = operations_.RandomPatch(bytes.size());
+    auto length = database.PatchString(operations_.KeyOf(key), ref, offset, piece, kEventAppend);
+    ASSERT_TRUE(length.ok());
+    if (bytes.size() < offset + piece.size()) bytes.resize(offset + piece.size());
+    bytes.replace(offset, piece.size(), piece);
+    ASSERT_EQ(*length, bytes.size());
+    models_[db.value()][key] = {std::move(bytes), live == nullptr ? kNoDeadline : live->deadline};
+  }
+
   void SetDeadline(DbIndex db, const std::string& key, TimeMs deadline) {
     Database& database = keyspace_.database(db);
     dash::Table::Ref ref = database.FindForWrite(operations_.KeyOf(key));
@@ -106,7 +122,11 @@ class KeyspaceModel : public testing::TestWithParam<uint64_t> {
     DbIndex other(static_cast<uint16_t>(random.Below(kDatabaseCount)));
     DbIndex db(static_cast<uint16_t>(random.Below(kDatabaseCount)));
     std::string key = operations_.RandomKey();
-    switch (random.Below(13)) {
+    switch (random.Below(15)) {
+      case 13:
+      case 14:
+        Patch(db, key);
+        break;
       case 0:
       case 1:
       case 2:

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <map>
 #include <string>
@@ -116,7 +117,11 @@ class RandomOperations {
     Database& database = keyspace_.database(index);
     std::string text = RandomKey();
     Key key = KeyOf(text);
-    switch (random_.Below(11)) {
+    switch (random_.Below(13)) {
+      case 11:
+      case 12:
+        Patch(database, key);
+        break;
       case 0:
       case 1:
       case 2:
@@ -166,6 +171,27 @@ class RandomOperations {
     auto value = types::DetachedValue::Lend(*database.table().entry(ref));
     EXPECT_TRUE(keyspace_.database(to_db).Place(KeyOf(to), value).ok());
     database.EraseLent(from, "move_from");
+  }
+  // A patch of what may be patched: anywhere inside, at the end, or beyond it.
+  struct StringPatch {
+    size_t offset;
+    std::string bytes;
+  };
+  StringPatch RandomPatch(size_t size) {
+    StringPatch patch{size, RandomValue()};
+    if (random_.OneIn(2)) patch.offset = random_.Below(size + (random_.OneIn(4) ? 2000 : 1));
+    if (random_.OneIn(3)) patch.bytes.resize(std::min<size_t>(patch.bytes.size(), 3));
+    return patch;
+  }
+  void Patch(Database& database, const Key& key) {
+    dash::Table::Ref ref = database.FindForWrite(key);
+    size_t size = ref ? types::StringSize(*database.table().entry(ref)) : 0;
+    // Not for ever.
+    if (size > 100'000) return;
+    StringPatch patch = RandomPatch(size);
+    auto length = database.PatchString(key, ref, patch.offset, patch.bytes, kEventAppend);
+    ASSERT_TRUE(length.ok());
+    ASSERT_EQ(*length, std::max(size, patch.offset + patch.bytes.size()));
   }
 
  private:

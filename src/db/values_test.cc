@@ -89,13 +89,13 @@ TEST_F(ValuesTest, ACloneThatIsNotPlacedFreesItsBlock) {
 
 TEST_F(ValuesTest, ThePlacedValueOwnsItsAccessClockOnlyIfItWasLent) {
   Set(Db(0), "from", "v");
-  Db(0).Find(KeyOf("from"))->set_access_clock(77);
-  auto lent = DetachedValue::Lend(*Db(0).Find(KeyOf("from")));
-  auto clone = DetachedValue::Clone(*Db(0).Find(KeyOf("from")));
+  Db(0).Peek(KeyOf("from"))->set_access_clock(77);
+  auto lent = DetachedValue::Lend(*Db(0).Peek(KeyOf("from")));
+  auto clone = DetachedValue::Clone(*Db(0).Peek(KeyOf("from")));
   ASSERT_TRUE(Db(0).Place(KeyOf("copy"), clone).ok());
   ASSERT_TRUE(Db(0).Place(KeyOf("to"), lent).ok());
-  EXPECT_NE(Db(0).Find(KeyOf("copy"))->access_clock(), 77u);
-  EXPECT_EQ(Db(0).Find(KeyOf("to"))->access_clock(), 77u);
+  EXPECT_NE(Db(0).Peek(KeyOf("copy"))->access_clock(), 77u);
+  EXPECT_EQ(Db(0).Peek(KeyOf("to"))->access_clock(), 77u);
 }
 
 TEST_F(ValuesTest, EveryFormReplacesEveryOther) {

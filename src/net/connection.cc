@@ -123,6 +123,17 @@ void Connection::OnBatchParked() {
   if (ended_) GiveUpWaiting();
 }
 
+void Connection::OnBatchStopped(command::Batch*) {
+  stopped_ = true;
+  MarkDirty();
+}
+
+void Connection::ContinueStopped() {
+  if (!stopped_ || closing_ || output_full()) return;
+  stopped_ = false;
+  state_.engine->Continue(away_);
+}
+
 // Nobody is there any more for what the waiting command might get; what was answered before it still leaves.
 void Connection::GiveUpWaiting() {
   command::Engine::Abandon(std::exchange(away_, nullptr));
@@ -165,6 +176,7 @@ void Connection::Flush() {
   if (closing_) return;
   if (session.hang_up) return Close();
   if (send_in_flight_) return;
+  ContinueStopped();
   if (!out.empty()) {
     sending_.Swap(out);
     send_in_flight_ = true;
@@ -184,6 +196,7 @@ void Connection::OnSent() {
     sending_.Clear();
   }
   if (closing_) return;
+  ContinueStopped();
   MayProceed();
   if (!out.empty() || session.close_after_reply || ended_) MarkDirty();
 }
@@ -204,6 +217,7 @@ void Connection::OnError(int) {
 void Connection::Close() {
   if (closing_) return;
   closing_ = true;
+  stopped_ = false;
   if (waiting_) {
     command::Engine::Abandon(away_);
     waiting_ = false;

@@ -51,6 +51,7 @@ class Connection final : public shard::StreamHandler, public command::Client {
   // command::Client
   void OnBatchAnswered() override;
   void OnBatchParked() override;
+  void OnBatchStopped(command::Batch* batch) override;
 
   Connection* previous = nullptr;  // the listener's list of all connections
   Connection* next = nullptr;
@@ -64,6 +65,7 @@ class Connection final : public shard::StreamHandler, public command::Client {
   void RunInput();
   void KeepRest(std::span<char> rest);
   void GiveUpWaiting();
+  void ContinueStopped();
   void FailProtocol(std::string_view error);
   void MayProceed();
   void UpdateReading();
@@ -82,6 +84,7 @@ class Connection final : public shard::StreamHandler, public command::Client {
   bool parser_trusts_ = true;  // the parser has the limits of an authenticated client
   bool running_ = false;       // RunCommands is on the stack
   bool waiting_ = false;       // a launched batch has not answered
+  bool stopped_ = false;       // it waits for the output to shrink
   bool dirty_ = false;
   bool send_in_flight_ = false;
   bool reading_paused_ = false;

@@ -1,11 +1,10 @@
 #pragma once
 // Settings: names, values, where they come from (flags as redis-server takes them) and what may change while
-// the server runs. One table in config.cc says all of it; CONFIG GET, CONFIG SET and the flags derive from
-// the table.
+// the server runs. The tables of server/setting.h say all of it; CONFIG GET, CONFIG SET and the flags derive
+// from them.
 //
 // Settings is plain data; Config guards it and is safe from any thread.
 
-#include <cstdint>
 #include <mutex>
 #include <span>
 #include <string>
@@ -14,27 +13,9 @@
 #include <vector>
 
 #include "base/status.h"
+#include "server/settings.h"
 
 namespace moonshard::server {
-
-struct Settings {
-  std::vector<std::string> bind = {"127.0.0.1"};
-  uint16_t port = 6379;
-  std::string unixsocket;
-  uint32_t unixsocketperm = 0;
-  uint32_t tcp_backlog = 511;
-  uint32_t maxclients = 10000;
-  std::string dir = ".";
-  uint16_t shards = 0;  // 0: one per core that this process may use
-  std::vector<int> cpus;
-  std::string io = "auto";
-  std::string busy_poll = "auto";
-  std::string requirepass;
-  uint64_t maxmemory = 0;  // bytes; 0: no limit
-  std::string appendfsync = "everysec";
-  std::string loglevel = "notice";
-  std::string logfile;
-};
 
 class Config {
  public:
@@ -57,8 +38,5 @@ class Config {
   mutable std::mutex mutex_;
   Settings settings_;
 };
-
-// "1gb" = 2^30, "1g" = 10^9, "100" = 100 bytes, as in redis.conf.
-base::Result<uint64_t> ParseMemory(std::string_view text);
 
 }  // namespace moonshard::server

@@ -10,6 +10,7 @@
 #include "base/number.h"
 #include "base/random.h"
 #include "commands/tables.h"
+#include "server/setting.h"
 
 namespace moonshard::server {
 
@@ -127,7 +128,7 @@ void Server::Join() {
 }
 
 void Server::ApplyLive(const Settings& settings) {
-  live_.maxmemory.store(settings.maxmemory, std::memory_order_relaxed);
+  ApplyMemorySettings(settings, live_);
   live_.password_required.store(!settings.requirepass.empty(), std::memory_order_relaxed);
   balance_.max_clients.store(settings.maxclients, std::memory_order_relaxed);
   base::SetLogLevel(LogLevelOf(settings));

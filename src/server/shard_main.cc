@@ -18,11 +18,17 @@ command::ShardState MakeState(shard::Shard& shard, db::Keyspace& keyspace, tx::M
 
 ShardMain::ShardMain(shard::Shard& shard, const ShardParts& parts)
     : shard_(shard),
-      keyspace_({.seed = parts.hash_seed, .random_seed = shard.env().RandomSeed()}),
+      keyspace_({.seed = parts.hash_seed,
+                 .random_seed = shard.env().RandomSeed(),
+                 .eviction = &parts.server.live()}),
       tx_(shard, parts.transactions),
       state_(MakeState(shard, keyspace_, tx_, parts.server)),
       engine_(state_, parts.server.registry()),
       listener_(state_, parts.balance) {
+  if (!shard.env().simulated()) {
+    page_ahead_ = std::make_unique<dash::PageAhead>(shard.env().MakeWorker("pages"));
+    keyspace_.slab().set_page_ahead(page_ahead_.get());
+  }
   state_.engine = &engine_;
   shard.set_local(&state_);
 }

@@ -3,10 +3,12 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 
 #include "command/engine.h"
 #include "command/server_control.h"
 #include "command/shard_state.h"
+#include "dash/page_ahead.h"
 #include "db/keyspace.h"
 #include "net/listener.h"
 #include "shard/shard.h"
@@ -50,6 +52,7 @@ class ShardMain final : public shard::TurnHooks, public db::LockView {
 
   shard::Shard& shard_;
   db::Keyspace keyspace_;
+  std::unique_ptr<dash::PageAhead> page_ahead_;
   tx::Manager tx_;
   command::ShardState state_;
   command::Engine engine_;

@@ -14,10 +14,10 @@
 #include <utility>
 #include <vector>
 
-#include "base/buffer.h"
 #include "base/check.h"
 #include "shard/env.h"
 #include "shard/socket.h"
+#include "shard/stream_slots.h"
 
 namespace moonshard::shard {
 
@@ -57,12 +57,10 @@ class EpollIo final : public Io {
     StreamHandler* handler = nullptr;  // null: the slot is free
     const char* send_data = nullptr;
     size_t send_left = 0;
-    base::Buffer held;      // arrived while paused
+    StreamInput input;
     uint32_t interest = 0;  // what epoll watches; 0: not in its set
     bool sending = false;
-    bool paused = false;
     bool end_seen = false;  // nothing more to read
-    bool end_held = false;  // the end arrived while paused
     bool dead = false;      // OnError was or will be called
     bool closing = false;   // OnClosed will be called
   };
@@ -105,8 +103,7 @@ class EpollIo final : public Io {
   Fd epoll_;
   Fd wake_;
   DescriptorReserve reserve_;
-  std::deque<Stream> streams_;  // stable addresses; callbacks attach new ones
-  std::vector<uint32_t> free_streams_;
+  StreamSlots<Stream> streams_;
   std::deque<Listener> listeners_;
   std::unique_ptr<char[]> received_;
   size_t received_bytes_ = 0;
@@ -175,15 +172,7 @@ void EpollIo::CloseListener(ListenerId id) {
 }
 
 StreamId EpollIo::Attach(AcceptedSocket socket, StreamHandler& handler) {
-  uint32_t index;
-  if (free_streams_.empty()) {
-    index = static_cast<uint32_t>(streams_.size());
-    streams_.emplace_back();
-  } else {
-    index = free_streams_.back();
-    free_streams_.pop_back();
-    streams_[index] = Stream();
-  }
+  uint32_t index = streams_.Take();
   Stream& stream = streams_[index];
   stream.fd = std::move(static_cast<RealSocket*>(socket.state())->fd);
   stream.handler = &handler;
@@ -204,20 +193,20 @@ void EpollIo::SetInterest(uint32_t index, uint32_t mask) {
 
 // Reading stops when something arrives, see PollStream.
 void EpollIo::PauseReading(StreamId id) {
-  streams_[id.value()].paused = true;
+  streams_[id].input.Pause();
 }
 
 void EpollIo::ResumeReading(StreamId id) {
-  Stream& stream = streams_[id.value()];
-  if (!stream.paused) return;
-  stream.paused = false;
+  Stream& stream = streams_[id];
+  if (!stream.input.paused()) return;
+  const bool held = stream.input.Resume();
   if (stream.closing || stream.dead) return;
-  if (!stream.held.empty() || stream.end_held) resumed_.push_back(id.value());
+  if (held) resumed_.push_back(id.value());
   if (!stream.end_seen) SetInterest(id.value(), stream.interest | EPOLLIN);
 }
 
 void EpollIo::Send(StreamId id, std::span<const char> data) {
-  Stream& stream = streams_[id.value()];
+  Stream& stream = streams_[id];
   MS_DCHECK(!stream.closing && !stream.sending);
   stream.sending = true;
   stream.send_data = data.data();
@@ -226,7 +215,7 @@ void EpollIo::Send(StreamId id, std::span<const char> data) {
 }
 
 void EpollIo::Close(StreamId id) {
-  Stream& stream = streams_[id.value()];
+  Stream& stream = streams_[id];
   MS_DCHECK(stream.handler != nullptr && !stream.closing);
   stream.closing = true;
   stream.interest = 0;  // closing the descriptor takes it out of the set
@@ -276,7 +265,7 @@ void EpollIo::PollStream(uint32_t index, uint32_t mask) {
   Stream& stream = streams_[index];
   if (stream.sending && (mask & (EPOLLOUT | EPOLLERR | EPOLLHUP)) != 0) TrySend(index);
   if (stream.dead || (mask & (EPOLLIN | EPOLLERR | EPOLLHUP)) == 0) return;
-  if (!stream.end_seen && !stream.paused) {
+  if (!stream.end_seen && !stream.input.paused()) {
     Receive(index);
     return;
   }
@@ -372,22 +361,11 @@ void EpollIo::Run(const Event& event) {
     case Event::Kind::kHeld:
       RunHeld(stream);
       break;
-    case Event::Kind::kData: {
-      const std::span<char> data(received_.get() + event.offset, event.length);
-      // Resumed in this very turn, a stream still has to hand out first what it held.
-      if (stream.paused || !stream.held.empty()) {
-        stream.held.Append({data.data(), data.size()});
-      } else {
-        stream.handler->OnData(data);
-      }
+    case Event::Kind::kData:
+      stream.input.Data(*stream.handler, {received_.get() + event.offset, event.length});
       break;
-    }
     case Event::Kind::kEnd:
-      if (stream.paused || !stream.held.empty()) {
-        stream.end_held = true;
-      } else {
-        stream.handler->OnEnd();
-      }
+      stream.input.End(*stream.handler);
       break;
     case Event::Kind::kSent:
       stream.handler->OnSent();
@@ -399,14 +377,7 @@ void EpollIo::Run(const Event& event) {
 }
 
 void EpollIo::RunHeld(Stream& stream) {
-  if (!stream.paused && !stream.held.empty()) {
-    base::Buffer held = std::exchange(stream.held, base::Buffer());
-    stream.handler->OnData({held.data(), held.size()});
-  }
-  if (!stream.closing && !stream.paused && stream.end_held) {
-    stream.end_held = false;
-    stream.handler->OnEnd();
-  }
+  stream.input.RunHeld(*stream.handler, [&] { return stream.closing; });
 }
 
 void EpollIo::RunAccepted() {
@@ -421,8 +392,8 @@ void EpollIo::RunAccepted() {
 void EpollIo::RunClosed() {
   for (uint32_t index : closed_now_) {
     StreamHandler* handler = std::exchange(streams_[index].handler, nullptr);
-    streams_[index].held.Free();
-    free_streams_.push_back(index);
+    streams_[index].input.Free();
+    streams_.Free(index);
     handler->OnClosed();
   }
   closed_now_.clear();

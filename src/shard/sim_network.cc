@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "shard/env.h"
+#include "shard/stream_slots.h"
 
 namespace moonshard::shard {
 
@@ -47,8 +48,8 @@ class SimIo final : public Io {
   uint16_t PortOf(ListenerId listener) const override { return listeners_[listener.value()].port; }
   void CloseListener(ListenerId listener) override;
   StreamId Attach(AcceptedSocket socket, StreamHandler& handler) override;
-  void PauseReading(StreamId id) override { streams_[id.value()].paused = true; }
-  void ResumeReading(StreamId id) override { streams_[id.value()].paused = false; }
+  void PauseReading(StreamId id) override { streams_[id].paused = true; }
+  void ResumeReading(StreamId id) override { streams_[id].paused = false; }
   void Send(StreamId id, std::span<const char> data) override;
   void Close(StreamId id) override;
 
@@ -95,8 +96,7 @@ class SimIo final : public Io {
 
   SimNetwork& network_;
   base::Random random_;
-  std::deque<Stream> streams_;
-  std::vector<uint32_t> free_streams_;
+  StreamSlots<Stream> streams_;
   std::vector<Listener> listeners_;
   std::deque<Pending> pending_;
   size_t accepts_polled_ = 0;
@@ -133,29 +133,21 @@ void SimIo::CloseListener(ListenerId id) {
 }
 
 StreamId SimIo::Attach(AcceptedSocket socket, StreamHandler& handler) {
-  uint32_t index;
-  if (free_streams_.empty()) {
-    index = static_cast<uint32_t>(streams_.size());
-    streams_.emplace_back();
-  } else {
-    index = free_streams_.back();
-    free_streams_.pop_back();
-    streams_[index] = Stream();
-  }
+  uint32_t index = streams_.Take();
   streams_[index].pipe = std::exchange(static_cast<SimSocket*>(socket.state())->pipe, nullptr);
   streams_[index].handler = &handler;
   return StreamId(index);
 }
 
 void SimIo::Send(StreamId id, std::span<const char> data) {
-  Stream& stream = streams_[id.value()];
+  Stream& stream = streams_[id];
   MS_CHECK(!stream.closing && !stream.sending);
   stream.sending = true;
   stream.send_left = data;
 }
 
 void SimIo::Close(StreamId id) {
-  Stream& stream = streams_[id.value()];
+  Stream& stream = streams_[id];
   MS_CHECK(stream.handler != nullptr && !stream.closing);
   stream.closing = true;
 }
@@ -231,7 +223,7 @@ void SimIo::RunStream(uint32_t index) {
     stream.pipe->server_closed = true;
     stream.pipe.reset();
     stream.handler = nullptr;
-    free_streams_.push_back(index);
+    streams_.Free(index);
     handler->OnClosed();
     return;
   }

@@ -17,11 +17,11 @@
 #include <utility>
 #include <vector>
 
-#include "base/buffer.h"
 #include "base/check.h"
 #include "base/log.h"
 #include "shard/env.h"
 #include "shard/socket.h"
+#include "shard/stream_slots.h"
 #include "shard/uring_constants.h"
 
 namespace moonshard::shard {
@@ -120,16 +120,14 @@ class UringIo final : public Io {
     StreamHandler* handler = nullptr;  // null: the slot is free
     const char* send_data = nullptr;
     size_t send_left = 0;
-    base::Buffer held;        // arrived while paused
+    StreamInput input;
     bool recv_armed = false;  // the kernel has our receive request
     bool recv_cancelled = false;
     bool send_armed = false;  // the kernel has our send request, and its memory
     bool sending = false;     // between Send and OnSent
-    bool paused = false;
-    bool end_seen = false;  // nothing more to read
-    bool end_held = false;  // the end arrived while paused
-    bool dead = false;      // OnError was called
-    bool closing = false;   // OnClosed will be called
+    bool end_seen = false;    // nothing more to read
+    bool dead = false;        // OnError was called
+    bool closing = false;     // OnClosed will be called
   };
   struct Listener {
     Fd fd;
@@ -163,8 +161,7 @@ class UringIo final : public Io {
   Fd wake_eventfd_;  // only where the kernel cannot take a message from a thread without ring
   DescriptorReserve reserve_;
   ReceiveBuffers buffers_;
-  std::deque<Stream> streams_;  // stable addresses; callbacks attach new ones
-  std::vector<uint32_t> free_streams_;
+  StreamSlots<Stream> streams_;
   std::deque<Listener> listeners_;
   uint32_t polled_count_ = 0;
   std::vector<uint32_t> resumed_;  // have something held to hand out
@@ -253,15 +250,7 @@ void UringIo::CloseListener(ListenerId id) {
 }
 
 StreamId UringIo::Attach(AcceptedSocket socket, StreamHandler& handler) {
-  uint32_t index;
-  if (free_streams_.empty()) {
-    index = static_cast<uint32_t>(streams_.size());
-    streams_.emplace_back();
-  } else {
-    index = free_streams_.back();
-    free_streams_.pop_back();
-    streams_[index] = Stream();
-  }
+  uint32_t index = streams_.Take();
   Stream& stream = streams_[index];
   stream.fd = std::move(static_cast<RealSocket*>(socket.state())->fd);
   stream.handler = &handler;
@@ -283,20 +272,20 @@ void UringIo::ArmRecv(uint32_t index) {
 // The receive request stays armed: only when data comes nevertheless is it cancelled (TakeData), so that a
 // pause which ends before that costs nothing.
 void UringIo::PauseReading(StreamId id) {
-  streams_[id.value()].paused = true;
+  streams_[id].input.Pause();
 }
 
 void UringIo::ResumeReading(StreamId id) {
-  Stream& stream = streams_[id.value()];
-  if (!stream.paused) return;
-  stream.paused = false;
+  Stream& stream = streams_[id];
+  if (!stream.input.paused()) return;
+  const bool held = stream.input.Resume();
   if (stream.closing || stream.dead) return;
-  if (!stream.held.empty() || stream.end_held) resumed_.push_back(id.value());
+  if (held) resumed_.push_back(id.value());
   if (!stream.end_seen && !stream.recv_armed) ArmRecv(id.value());
 }
 
 void UringIo::Send(StreamId id, std::span<const char> data) {
-  Stream& stream = streams_[id.value()];
+  Stream& stream = streams_[id];
   MS_DCHECK(!stream.closing && !stream.sending);
   stream.sending = true;
   stream.send_data = data.data();
@@ -305,7 +294,7 @@ void UringIo::Send(StreamId id, std::span<const char> data) {
 }
 
 void UringIo::Close(StreamId id) {
-  Stream& stream = streams_[id.value()];
+  Stream& stream = streams_[id];
   MS_DCHECK(stream.handler != nullptr && !stream.closing);
   stream.closing = true;
   if (stream.recv_armed || stream.send_armed) {
@@ -438,13 +427,8 @@ void UringIo::CompleteRecv(uint32_t index, int result, uint32_t flags) {
 void UringIo::TakeData(uint32_t index, std::span<char> data) {
   Stream& stream = streams_[index];
   if (stream.closing || stream.dead) return;
-  // Resumed in this very Dispatch, a stream still has to hand out first what it held.
-  if (!stream.paused && stream.held.empty()) {
-    stream.handler->OnData(data);
-    return;
-  }
-  stream.held.Append({data.data(), data.size()});
-  if (!stream.paused || !stream.recv_armed || stream.recv_cancelled) return;
+  if (stream.input.Data(*stream.handler, data)) return;
+  if (!stream.input.paused() || !stream.recv_armed || stream.recv_cancelled) return;
   stream.recv_cancelled = true;
   io_uring_sqe* sqe = NextSqe();
   io_uring_prep_cancel64(sqe, Tag(Op::kRecv, index), 0);
@@ -461,18 +445,14 @@ void UringIo::CompleteRecvEnd(uint32_t index, int result) {
   if (stream.dead) return;
   if (result == 0) {
     stream.end_seen = true;
-    if (stream.paused || !stream.held.empty()) {
-      stream.end_held = true;
-    } else {
-      stream.handler->OnEnd();
-    }
+    stream.input.End(*stream.handler);
     return;
   }
   const bool again =
       result > 0 || result == -ENOBUFS || result == -ECANCELED || result == -EINTR || result == -EAGAIN;
   if (!again) {
     Fail(stream, -result);
-  } else if (!stream.paused && !stream.recv_armed) {
+  } else if (!stream.input.paused() && !stream.recv_armed) {
     ArmRecv(index);
   }
 }
@@ -507,21 +487,14 @@ void UringIo::Fail(Stream& stream, int error) {
 }
 
 void UringIo::RunHeld(Stream& stream) {
-  if (!stream.closing && !stream.dead && !stream.paused && !stream.held.empty()) {
-    base::Buffer held = std::exchange(stream.held, base::Buffer());
-    stream.handler->OnData({held.data(), held.size()});
-  }
-  if (!stream.closing && !stream.dead && !stream.paused && stream.end_held) {
-    stream.end_held = false;
-    stream.handler->OnEnd();
-  }
+  stream.input.RunHeld(*stream.handler, [&] { return stream.closing || stream.dead; });
 }
 
 void UringIo::RunClosed() {
   for (uint32_t index : closed_now_) {
     StreamHandler* handler = std::exchange(streams_[index].handler, nullptr);
-    streams_[index].held.Free();
-    free_streams_.push_back(index);
+    streams_[index].input.Free();
+    streams_.Free(index);
     handler->OnClosed();
   }
   closed_now_.clear();

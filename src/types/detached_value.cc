@@ -77,6 +77,7 @@ DetachedValue DetachedValue::OfString(std::string_view bytes) {
       value.bytes_.assign(reinterpret_cast<const char*>(&shape.integer), sizeof shape.integer);
       break;
     case kStringInline:
+    case kStringRaw:
       value.bytes_ = bytes;
       break;
     case kStringHeap: {
@@ -104,6 +105,7 @@ std::string_view DetachedValue::StringBytes(char* scratch) const {
       return {heap.data, heap.size};
     }
     case kStringInline:
+    case kStringRaw:
       break;
   }
   return bytes_;

@@ -20,9 +20,9 @@ WATCH_S = 0.7
 
 
 def rss_bytes_max(reply_bytes):
-    """What one client that does not read may cost: a batch of 32 commands may answer before the output limit is looked
-    at; its buffer grows by doubling, and replies of other shards are copied once."""
-    return 32 * reply_bytes * 3 + 32 * MEBIBYTE
+    """What one client that does not read may cost: the first batch of commands that span shards holds four of them (others
+    stop after a mebibyte); its buffer grows by doubling, and replies of other shards are copied once."""
+    return 4 * reply_bytes * 3 + 32 * MEBIBYTE
 
 
 def watch(server, other, keys, checks, baseline):

@@ -1,0 +1,82 @@
+#pragma once
+// Setting: the row of one setting, and builders for the usual kinds. A family's rows stand in a table of its
+// own (settings_<family>.cc); setting.cc lists the tables.
+
+#include <concepts>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/status.h"
+#include "db/eviction_settings.h"
+#include "server/settings.h"
+
+namespace moonshard::server {
+
+using Words = std::span<const std::string>;
+
+// kProtected is Redis' word for what it changes at run time only when told so at the start; here never.
+enum class Change : uint8_t { kAtStart, kProtected, kAnyTime };
+
+struct Setting {
+  std::string_view name;
+  Change change;
+  std::string_view help;
+  // Checks the words of a value and takes them over; an error leaves the settings as they are.
+  std::function<base::Status(Settings&, Words)> set;
+  // As CONFIG GET shows it.
+  std::function<std::string(const Settings&)> get;
+};
+
+// The families' tables, in the order of setting.cc.
+std::vector<Setting> NetworkSettings();
+std::vector<Setting> ClientSettings();
+std::vector<Setting> RuntimeSettings();
+std::vector<Setting> MemorySettings();
+std::vector<Setting> PersistenceSettings();
+std::vector<Setting> ObservationSettings();
+
+// What the data budget reads while the server runs.
+void ApplyMemorySettings(const Settings& settings, db::EvictionSettings& live);
+
+// All of them, by name.
+const std::vector<Setting>& AllSettings();
+// Null if there is none; any case.
+const Setting* FindSetting(std::string_view name);
+// The name with the least edit distance.
+std::string_view NearestSetting(std::string_view name);
+
+// ---- builders
+
+base::Status BadSetting(std::string text);
+base::Result<int64_t> IntegerBetween(Words words, int64_t low, int64_t high);
+
+template <std::integral T>
+Setting Integer(std::string_view name, Change change, T Settings::* field, int64_t low, int64_t high,
+                std::string_view help) {
+  return {name, change, help,
+          [=](Settings& settings, Words words) -> base::Status {
+            MS_ASSIGN_OR_RETURN(int64_t value, IntegerBetween(words, low, high));
+            settings.*field = static_cast<T>(value);
+            return {};
+          },
+          [=](const Settings& settings) { return std::to_string(settings.*field); }};
+}
+
+Setting Text(std::string_view name, Change change, std::string Settings::* field, std::string_view help);
+Setting Choice(std::string_view name, Change change, std::string Settings::* field,
+               std::vector<std::string_view> choices, std::string_view help);
+Setting YesNo(std::string_view name, Change change, bool Settings::* field, std::string_view help);
+// A number of bytes with a unit, as in 100mb.
+Setting Memory(std::string_view name, Change change, uint64_t Settings::* field, std::string_view help);
+// A setting of Redis that has only one value here so far; any other is refused with the reason.
+Setting Fixed(std::string_view name, Change change, std::string_view value, std::string_view why_not,
+              std::string_view help);
+
+// "1gb" = 2^30, "1g" = 10^9, "100" = 100 bytes, as in redis.conf.
+base::Result<uint64_t> ParseMemory(std::string_view text);
+
+}  // namespace moonshard::server
