@@ -8,7 +8,7 @@ std::span<const std::span<const command::CommandRow>> AllCommands() {
   static const std::array tables = {
       BitmapCommands(),       ConnectionCommands(),  DumpCommands(),          ExpireCommands(),
       GenericCommands(),      GenericMoveCommands(), GenericScanCommands(),   ObjectCommands(),
-      ServerCommands(),       StringCommands(),      StringCompareCommands(), StringEditCommands(),
+      ServerCommands(), SortCommands(),       StringCommands(),      StringCompareCommands(), StringEditCommands(),
       StringIncrexCommands(), StringLcsCommands(),   StringManyCommands(),
   };
   return tables;

@@ -16,6 +16,7 @@ std::span<const command::CommandRow> GenericMoveCommands();
 std::span<const command::CommandRow> GenericScanCommands();
 std::span<const command::CommandRow> ObjectCommands();
 std::span<const command::CommandRow> ServerCommands();
+std::span<const command::CommandRow> SortCommands();
 std::span<const command::CommandRow> StringCommands();
 std::span<const command::CommandRow> StringCompareCommands();
 std::span<const command::CommandRow> StringEditCommands();
