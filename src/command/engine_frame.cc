@@ -87,6 +87,10 @@ void Engine::Gate(Batch& batch, const Session& session, Call& call, std::span<co
     FailText(batch, call, WrongArityText(command->full_name));
     return;
   }
+  if (row.is(kProtected) && !MayDebug(session)) [[unlikely]] {
+    fail(kDebugNotAllowed);
+    return;
+  }
   if (!row.is(kNoAuth) && MustAuthenticate(session, state_.server->live())) [[unlikely]] {
     fail(kNoAuthError);
     return;
@@ -96,6 +100,18 @@ void Engine::Gate(Batch& batch, const Session& session, Call& call, std::span<co
     if (limit != 0 && state_.server->used_memory().load(std::memory_order_relaxed) > limit) [[unlikely]]
       fail(kOomError);
   }
+}
+
+bool Engine::MayDebug(const Session& session) const {
+  for (const auto& [name, value] : state_.server->GetConfig("enable-debug-command")) {
+    if (value == "yes") return true;
+    // A unix socket's peer has port 0.
+    const std::string_view peer = session.peer;
+    if (value == "local") {
+      return peer.starts_with("127.0.0.1:") || peer.starts_with("[::1]:") || peer.ends_with(":0");
+    }
+  }
+  return false;
 }
 
 void Engine::AddKey(Batch& batch, Call& call, std::string_view key, uint32_t arg, DbIndex db) {
@@ -124,7 +140,7 @@ void Engine::RouteKeys(Batch& batch, Call& call, std::span<const std::string_vie
     RouteCursor(call, args);
     return;
   }
-  if (row.keys.empty() && row.routing.whole == nullptr) return;
+  if (row.keys.empty() && row.routing.find_keys == nullptr && row.routing.whole == nullptr) return;
   batch.scratch_positions.clear();
   if (!FindKeys(row, args, batch.scratch_positions)) {
     // The handler says what is wrong with the arguments, in the command's own words.

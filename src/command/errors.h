@@ -13,6 +13,13 @@ inline constexpr base::StaticError kNoAuthError{base::Code::kNoAuth, "Authentica
 inline constexpr base::StaticError kOomError{base::Code::kOutOfMemory,
                                              "command not allowed when used memory > 'maxmemory'."};
 
+inline constexpr base::StaticError kDebugNotAllowed{
+    base::Code::kErr,
+    "DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run it from "
+    "a "
+    "local connection, otherwise you need to set this option in the configuration file, and then restart the "
+    "server."};
+
 // What an error line shows of client input: as in Redis, whose texts are C strings, it ends before the first
 // zero byte.
 std::string_view UpToZero(std::string_view text);

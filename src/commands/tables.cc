@@ -6,10 +6,11 @@ namespace moonshard::commands {
 
 std::span<const std::span<const command::CommandRow>> AllCommands() {
   static const std::array tables = {
-      BitmapCommands(),       ConnectionCommands(),  DumpCommands(),          ExpireCommands(),
-      GenericCommands(),      GenericMoveCommands(), GenericScanCommands(),   ObjectCommands(),
-      ServerCommands(), SortCommands(),       StringCommands(),      StringCompareCommands(), StringEditCommands(),
-      StringIncrexCommands(), StringLcsCommands(),   StringManyCommands(),
+      BitmapCommands(),        ConnectionCommands(), DebugCommands(),        DumpCommands(),
+      ExpireCommands(),        GenericCommands(),    GenericMoveCommands(),  GenericScanCommands(),
+      ObjectCommands(),        ServerCommands(),     SortCommands(),         StringCommands(),
+      StringCompareCommands(), StringEditCommands(), StringIncrexCommands(), StringLcsCommands(),
+      StringManyCommands(),
   };
   return tables;
 }

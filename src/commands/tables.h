@@ -9,6 +9,7 @@ namespace moonshard::commands {
 
 std::span<const command::CommandRow> BitmapCommands();
 std::span<const command::CommandRow> ConnectionCommands();
+std::span<const command::CommandRow> DebugCommands();
 std::span<const command::CommandRow> DumpCommands();
 std::span<const command::CommandRow> ExpireCommands();
 std::span<const command::CommandRow> GenericCommands();

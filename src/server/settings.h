@@ -26,6 +26,7 @@ struct Settings {
   uint32_t maxmemory_eviction_tenacity = 10;
   uint32_t lfu_log_factor = 10;
   uint32_t lfu_decay_time = 1;
+  std::string enable_debug_command = "no";
   std::string appendfsync = "everysec";
   std::string loglevel = "notice";
   std::string logfile;

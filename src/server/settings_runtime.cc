@@ -46,6 +46,8 @@ std::vector<Setting> RuntimeSettings() {
   return {
       {"busy-poll", kAtStart, "spin before sleeping: auto, no, or microseconds", SetBusyPoll,
        [](const Settings& s) { return s.busy_poll; }},
+      Choice("enable-debug-command", kAtStart, &Settings::enable_debug_command, {"no", "yes", "local"},
+             "who may call DEBUG: nobody, everybody, or clients on this machine"),
       {"cpus", kAtStart, "pin shard i to the i-th processor of this list", SetCpus,
        [](const Settings& s) { return fmt::format("{}", fmt::join(s.cpus, ",")); }},
       Fixed("databases", kAtStart, "16", "there are always 16 databases", "number of databases"),

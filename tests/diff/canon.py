@@ -120,9 +120,19 @@ def _is_newer(reply):
     return bool(since) and tuple(map(int, since[0].split(b"."))) > (7, 0, 15)
 
 
+def debug_object(reply):
+    """Addresses, the clock of accesses and what derives from it are each server's own: compared are the words, the count of
+    references, the encoding and the serialised length."""
+    if reply.kind != b"+":
+        return _as_is(reply)
+    own = (b"at", b"lru", b"lru_seconds_idle")
+    fields = [word.partition(b":") for word in reply.value.split(b" ")]
+    return [(name, None if name in own else value) for name, _, value in fields]
+
+
 NAMES = {function.__name__: function for function in (sorted_elements, type_only, hello, full_second, ten_seconds, own_cursor,
                                                       shared_names, info_sections, info_keyspace, command_names,
-                                                      command_docs)}
+                                                      command_docs, debug_object)}
 
 
 def apply(name, reply: Reply):
