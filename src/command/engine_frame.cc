@@ -11,6 +11,11 @@
 
 namespace moonshard::command {
 
+namespace {
+// What carries more than this may take long, whatever its row says.
+constexpr size_t kCheapCallBytes = 1024;
+}  // namespace
+
 void Engine::Frame(Batch& batch, Client& client, resp::CommandParser& parser, std::span<char> input) {
   batch.db = client.session.db;
   while (true) {
@@ -27,6 +32,7 @@ void Engine::Frame(Batch& batch, Client& client, resp::CommandParser& parser, st
     call.arg_begin = static_cast<uint32_t>(begin);
     call.arg_count = static_cast<uint32_t>(batch.args.size() - begin);
     Prepare(batch, client, call);
+    call.timed_alone = call.error != CallError::kNone || !call.command->cheap || consumed > kCheapCallBytes;
     if (batch.barrier) {
       batch.end = BatchEnd::kBarrier;
       return;
@@ -59,6 +65,7 @@ void Engine::Prepare(Batch& batch, Client& client, Call& call) {
     if (call.error != CallError::kNone) return;
   }
   const CommandRow& row = *command->row;
+  if (row.is(kDenyOom) && state_.budget != nullptr && state_.budget->limited()) NoteGrowth(batch, call);
   batch.remote |= call.spread || call.shard != home_;
   if (row.is(kSession | kWakes | kBlocking) ||
       (row.body != nullptr && (row.handler == nullptr || call.spread))) [[unlikely]] {
@@ -76,6 +83,7 @@ void Engine::Gate(Batch& batch, const Session& session, Call& call, std::span<co
     const Command* sub = Registry::FindSubcommand(*command, args[1]);
     if (sub == nullptr) {
       FailText(batch, call, UnknownSubcommandText(args[1], command->row->name));
+      call.command = nullptr;  // no command's fault in the statistics
       return;
     }
     call.command = command = sub;
@@ -95,21 +103,11 @@ void Engine::Gate(Batch& batch, const Session& session, Call& call, std::span<co
     fail(kNoAuthError);
     return;
   }
-  if (row.is(kDenyOom)) {
-    uint64_t limit = state_.server->live().maxmemory.load(std::memory_order_relaxed);
-    if (limit != 0 && state_.server->used_memory().load(std::memory_order_relaxed) > limit) [[unlikely]]
-      fail(kOomError);
-  }
 }
 
 bool Engine::MayDebug(const Session& session) const {
   for (const auto& [name, value] : state_.server->GetConfig("enable-debug-command")) {
-    if (value == "yes") return true;
-    // A unix socket's peer has port 0.
-    const std::string_view peer = session.peer;
-    if (value == "local") {
-      return peer.starts_with("127.0.0.1:") || peer.starts_with("[::1]:") || peer.ends_with(":0");
-    }
+    return value == "yes" || (value == "local" && IsLocalPeer(session.peer));
   }
   return false;
 }

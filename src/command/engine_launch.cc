@@ -40,8 +40,13 @@ void Engine::LaunchFrom(Batch* batch, Client& client, std::span<const char> inpu
     if (!arg.empty()) arg = {new_base + (arg.data() - old_base), arg.size()};
   }
   batch->stage_begin = first_call;
-  batch->stage_end = batch->barrier ? batch->calls.size() - 1 : batch->calls.size();
-  if (batch->stage_end == first_call) batch->stage_end = batch->calls.size();
+  batch->stage_end = StageEnd(*batch);
+}
+
+// A barrier is a stage of its own.
+size_t Engine::StageEnd(const Batch& batch) {
+  const size_t count = batch.calls.size();
+  return batch.barrier && batch.stage_begin + 1 < count ? count - 1 : count;
 }
 
 // ---- batches that have answered much: the rest runs when their client has taken it
@@ -77,6 +82,7 @@ void Engine::RunStopped(Batch* batch) {
 
 void Engine::Finish(Batch* batch) {
   --away_count_;
+  ReturnRoom(*batch);
   Client* client = batch->client;
   Release(batch);
   if (client != nullptr) client->OnBatchAnswered();
@@ -88,6 +94,11 @@ void Engine::StartStage(Batch* batch) {
     batch->protocol = batch->client->session.protocol;
     batch->no_touch = batch->client->session.no_touch;
   }
+  if (batch->growth != 0 && !AdmitStage(batch)) return;
+  RunStage(batch);
+}
+
+void Engine::RunStage(Batch* batch) {
   batch->now_ms = state_.shard->now_ms();
   batch->ran_body = batch->answered = false;
   if (NeedsBody(batch->calls[batch->stage_begin])) {
@@ -148,6 +159,7 @@ void Engine::BuildParts(Batch& batch) {
       }
     }
   }
+  DealRoom(batch);
 }
 
 // ---- stages of single-shard calls: one message per shard, no common order
@@ -300,6 +312,9 @@ void Engine::StageRan(Batch* batch) {
     held->engine->StageRan(held);
   });
   if (!open) return;
+  if (batch->ran_body) {
+    NoteAnswer(*batch, batch->calls[batch->stage_begin], batch->body_ticks, batch->body_reply.view());
+  }
   if (batch->client != nullptr) {
     base::Buffer& out = batch->client->out;
     size_t before = out.size();
@@ -328,10 +343,11 @@ void Engine::Advance(Batch* batch) {
     return;
   }
   if (more) {
+    ReturnRoom(*batch);
     batch->ClearParts();
     batch->body_reply.Clear();
     batch->stage_begin = batch->stage_end;
-    batch->stage_end = batch->calls.size();
+    batch->stage_end = StageEnd(*batch);
     StartStage(batch);
     return;
   }
@@ -350,14 +366,17 @@ shard::Task<void> Engine::RunBody(Batch* batch) {
   context.db = &state_.keyspace->database(batch->db);
   state_.keyspace->SetNow(batch->now_ms);
   // No session: the client may go while the body waits.
-  ++state_.stats.calls[call.command->index];
   bool locked = call.key_count != 0 || call.whole;
   if (locked) {
     BuildParts(*batch);
     FillTransaction(*batch, tx::Kind::kLong);
     co_await state_.tx->Acquire(batch->transaction);
   }
+  shard::RunMeter meter;
+  state_.shard->StartMeter(meter);
   co_await row.body(context);
+  state_.shard->PauseMeter();
+  batch->body_ticks = meter.ticks;
   if (locked) {
     if (context.wrote) {
       co_await state_.tx->Commit(batch->transaction);
@@ -391,8 +410,10 @@ void Engine::TakePiece(Part& part, size_t end, base::Buffer& out) {
 bool Engine::MergeReplies(Batch& batch, base::Buffer& out) {
   for (size_t i = batch.stage_begin; i < batch.stage_end; ++i) {
     const Call& call = batch.calls[i];
+    const size_t before = out.size();
     if (call.spread && call.error == CallError::kNone) {
-      MergeSpread(batch, call, i, out);
+      uint64_t ticks = MergeSpread(batch, call, i, out);
+      NoteAnswer(batch, call, ticks, out.view().substr(before));
       continue;
     }
     ShardId shard = call.error == CallError::kNone ? call.shard : home_;
@@ -401,7 +422,9 @@ bool Engine::MergeReplies(Batch& batch, base::Buffer& out) {
       batch.stage_begin = i;
       return false;
     }
-    TakePiece(part, part.items[part.next_item++].reply_end, out);
+    const Item& item = part.items[part.next_item++];
+    TakePiece(part, item.reply_end, out);
+    NoteAnswer(batch, call, item.ticks, out.view().substr(before));
   }
   return true;
 }
@@ -417,7 +440,14 @@ void Engine::ForEachItem(Batch& batch, size_t call_idx, Fn&& fn) {
   }
 }
 
-void Engine::MergeSpread(Batch& batch, const Call& call, size_t call_idx, base::Buffer& out) {
+void Engine::NoteAnswer(const Batch& batch, const Call& call, uint64_t ticks, std::string_view reply) {
+  observation_.Answered(call, reply);
+  if (call.error != CallError::kNone) return;
+  observation_.Ran(batch, call, ticks, batch.client != nullptr ? &batch.client->session : nullptr);
+}
+
+// Returns the time that the call took on all its shards.
+uint64_t Engine::MergeSpread(Batch& batch, const Call& call, size_t call_idx, base::Buffer& out) {
   resp::Reply reply(out, batch.protocol);
   Merge merge = call.command->row->merge;
   if (merge == Merge::kPerKey) {
@@ -427,25 +457,29 @@ void Engine::MergeSpread(Batch& batch, const Call& call, size_t call_idx, base::
       TakePiece(part, part.key_ends[part.next_piece++], out);
     }
   }
-  if (merge == Merge::kConcat || merge == Merge::kDraw) {
-    MergePieces(batch, call_idx, merge, out);
-    return;
-  }
+  if (merge == Merge::kConcat || merge == Merge::kDraw) return MergePieces(batch, call_idx, merge, out);
   int64_t sum = 0;
+  uint64_t ticks = 0;
   base::Status status;
   ForEachItem(batch, call_idx, [&](Part& part, const Item& item) {
     ++part.next_item;
     sum += item.sum;
+    ticks += item.ticks;
     if (status.ok()) status = item.status;
   });
   ReplyFan(reply, merge, sum, status);
+  return ticks;
 }
 
 // The parts' replies, all of them or one.
-void Engine::MergePieces(Batch& batch, size_t call_idx, Merge merge, base::Buffer& out) {
+uint64_t Engine::MergePieces(Batch& batch, size_t call_idx, Merge merge, base::Buffer& out) {
   resp::Reply reply(out, batch.protocol);
   int64_t sum = 0;
-  ForEachItem(batch, call_idx, [&](Part&, const Item& item) { sum += item.sum; });
+  uint64_t ticks = 0;
+  ForEachItem(batch, call_idx, [&](Part&, const Item& item) {
+    sum += item.sum;
+    ticks += item.ticks;
+  });
   if (merge == Merge::kConcat) {
     reply.Array(static_cast<size_t>(sum));
   } else if (sum == 0) {
@@ -461,6 +495,7 @@ void Engine::MergePieces(Batch& batch, size_t call_idx, Merge merge, base::Buffe
     }
     drawn -= item.sum;
   });
+  return ticks;
 }
 
 }  // namespace moonshard::command

@@ -1,7 +1,9 @@
 // Running calls on the shard that owns their keys.
 
 #include <algorithm>
+#include <utility>
 
+#include "command/call_timer.h"
 #include "command/engine.h"
 #include "command/server_control.h"
 
@@ -48,9 +50,8 @@ Engine::Engine(ShardState& state, const Registry& registry)
       seed_(state.keyspace->seed()),
       home_(state.shard->id()),
       shard_count_(state.shard->shard_count()),
-      waits_(*state.keyspace) {
-  state_.stats.calls.resize(registry.index_count());
-}
+      waits_(*state.keyspace),
+      observation_(state, registry) {}
 
 Engine::~Engine() {
   for (const auto& batch : batches_) state_.shard->CancelTimer(batch->wait_timer);
@@ -115,12 +116,12 @@ bool Engine::MayRunHere(const Batch& batch) const {
   // Replies that may have to wait for the log are held in a batch of their own.
   if (gate_ != nullptr) [[unlikely]]
     return false;
-  if (state_.tx->idle()) [[likely]]
-    return true;
-  for (const Call& call : batch.calls) {
-    if (!CallMayRun(call, std::span(batch.keys).subspan(call.key_begin, call.key_count))) return false;
+  if (!state_.tx->idle()) [[unlikely]] {
+    for (const Call& call : batch.calls) {
+      if (!CallMayRun(call, std::span(batch.keys).subspan(call.key_begin, call.key_count))) return false;
+    }
   }
-  return true;
+  return batch.growth == 0 || state_.budget->MakeRoom(batch.growth);
 }
 
 // How many calls ran. Not all of them, if their replies are large.
@@ -134,16 +135,20 @@ size_t Engine::RunHere(Batch& batch, Client& client) {
     for (const KeyRef& key : batch.keys) db.PrefetchEntry(key.hash);
   }
   size_t before = client.out.size();
+  CallTimer timer(observation_, batch, client.session, client.out);
   size_t ran_count = 0;
   for (const Call& call : batch.calls) {
     context.db = &state_.keyspace->database(client.session.db);
     context.keys = {batch.keys.data() + call.key_begin, call.key_count};
     context.fan.Reset(nullptr);
+    timer.Before(call);
     Execute(context, batch, call);
+    timer.After(call);
     ++ran_count;
     if (client.out.size() - before > kBatchReplyBytes) [[unlikely]]
       break;
   }
+  timer.End(batch.calls.data() + ran_count);
   AdaptBatchLimit(client, client.out.size() - before, ran_count);
   return ran_count;
 }
@@ -167,7 +172,6 @@ void Engine::AdaptSpreadLimit(Client& client, size_t reply_bytes) {
 // (direct false) leaves its figures in context.fan for the merge.
 void Engine::Execute(Context& context, const Batch& batch, const Call& call) {
   if (call.error != CallError::kNone) [[unlikely]] {
-    ++state_.stats.errors;
     if (call.error == CallError::kStatic) {
       context.reply.Error(*call.static_error);
     } else if (call.error == CallError::kHangUp) {
@@ -181,7 +185,6 @@ void Engine::Execute(Context& context, const Batch& batch, const Call& call) {
   const CommandRow& row = *call.command->row;
   context.command = call.command;
   context.args = batch.ArgsOf(call);
-  ++state_.stats.calls[call.command->index];
   if (row.merge == Merge::kNone || call.spread) [[likely]] {
     row.handler(context);
     return;
@@ -208,6 +211,7 @@ void Engine::ExecutePart(Part& part) {
   keyspace.SetNow(batch.now_ms);
   TouchScope touch_scope(keyspace.access_clock(), batch.no_touch);
   db::Database& db = keyspace.database(batch.db);
+  if (part.reserved_bytes != 0) state_.budget->Take(std::exchange(part.reserved_bytes, 0));
   if (part.may_stop && part.ran_count != 0) {
     DropTaken(part);
   } else {
@@ -221,18 +225,22 @@ void Engine::ExecutePart(Part& part) {
   context.db = &db;
   bool at_home = batch.engine == this;
   context.session = at_home && batch.client != nullptr ? &batch.client->session : nullptr;
+  PartTimer timer(observation_, part.items.data() + part.ran_count);
   while (part.ran_count < part.items.size()) {
     Item& item = part.items[part.ran_count++];
     const Call& call = batch.calls[item.call];
+    timer.Before(call, item);
     context.keys = {part.keys.data() + item.key_begin, item.key_count};
     context.fan.Reset(call.spread ? &part.key_ends : nullptr);
     Execute(context, batch, call);
     item.reply_end = part.arena.size();
     item.sum = context.fan.sum();
     item.status = context.fan.status();
+    timer.After(call, item);
     if (part.may_stop && part.arena.size() > kBatchReplyBytes / batch.part_count) [[unlikely]]
       break;
   }
+  timer.End(part.items.data() + part.ran_count);
   part.position = keyspace.sink().position();
 }
 

@@ -30,6 +30,8 @@ Command MakeCommand(const CommandRow& row, std::string_view prefix, size_t& inde
   command.index = static_cast<uint16_t>(index++);
   command.categories = ImpliedCategories(row);
   command.single_key = row.single_key();
+  // Redis' own mark for commands of constant (or logarithmic) time, and those that say so themselves.
+  command.cheap = (row.is(kFast) || row.complexity == "O(1)") && row.handler != nullptr && !row.is(kBlocking);
   for (const CommandRow& sub : row.subcommands) {
     command.subcommands.push_back(MakeCommand(sub, command.full_name + "|", index));
   }

@@ -44,7 +44,7 @@ class BitmapWorld final : public db::EventListener {
     for (const command::KeySpec& spec : row->keys) {
       const auto begin = static_cast<size_t>(spec.begin_index);
       for (size_t i = begin; i < (spec.last == -1 ? args.size() : begin + 1); ++i) {
-        keys.push_back({KeyOf(words[i]).hash, static_cast<uint32_t>(i), ShardId(0)});
+        keys.push_back({KeyOf(words[i]).hash, static_cast<uint32_t>(i), ShardId(0), DbIndex()});
       }
     }
     base::Buffer out;

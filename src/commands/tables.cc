@@ -6,11 +6,11 @@ namespace moonshard::commands {
 
 std::span<const std::span<const command::CommandRow>> AllCommands() {
   static const std::array tables = {
-      BitmapCommands(),        ConnectionCommands(), DebugCommands(),        DumpCommands(),
-      ExpireCommands(),        GenericCommands(),    GenericMoveCommands(),  GenericScanCommands(),
-      ObjectCommands(),        ServerCommands(),     SortCommands(),         StringCommands(),
-      StringCompareCommands(), StringEditCommands(), StringIncrexCommands(), StringLcsCommands(),
-      StringManyCommands(),
+      BitmapCommands(),       ConfigCommands(),    ConnectionCommands(),    DebugCommands(),
+      DumpCommands(),         ExpireCommands(),    GenericCommands(),       GenericMoveCommands(),
+      GenericScanCommands(),  ObjectCommands(),    ServerCommands(),        SlowlogCommands(),
+      SortCommands(),         StringCommands(),    StringCompareCommands(), StringEditCommands(),
+      StringIncrexCommands(), StringLcsCommands(), StringManyCommands(),
   };
   return tables;
 }

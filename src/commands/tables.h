@@ -8,6 +8,7 @@
 namespace moonshard::commands {
 
 std::span<const command::CommandRow> BitmapCommands();
+std::span<const command::CommandRow> ConfigCommands();
 std::span<const command::CommandRow> ConnectionCommands();
 std::span<const command::CommandRow> DebugCommands();
 std::span<const command::CommandRow> DumpCommands();
@@ -17,6 +18,7 @@ std::span<const command::CommandRow> GenericMoveCommands();
 std::span<const command::CommandRow> GenericScanCommands();
 std::span<const command::CommandRow> ObjectCommands();
 std::span<const command::CommandRow> ServerCommands();
+std::span<const command::CommandRow> SlowlogCommands();
 std::span<const command::CommandRow> SortCommands();
 std::span<const command::CommandRow> StringCommands();
 std::span<const command::CommandRow> StringCompareCommands();

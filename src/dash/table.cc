@@ -72,6 +72,44 @@ void Table::PrefetchEntries(const Segment& segment) const {
   }
 }
 
+Segment* Table::RandomSegment(base::Random& random) const {
+  if (size_ == 0) return nullptr;
+  uint64_t position = random.Next();
+  for (uint32_t tries = 1;; ++tries) {
+    Segment* segment = SegmentAt(directory_.Lookup(position));
+    uint64_t length = 1;
+    for (Segment* at = segment; at->overflow != kNoHandle; ++length) at = slab_.Get<Segment>(at->overflow);
+    for (uint64_t steps = length > 1 ? random.Below(length) : 0; steps > 0; --steps) {
+      segment = slab_.Get<Segment>(segment->overflow);
+    }
+    if (segment->count != 0) return segment;
+    position = tries < kRandomTries ? random.Next() : EndOf(*segment);
+  }
+}
+
+Segment* Table::RandomSegmentWithDeadline(base::Random& random) const {
+  // Where keys with a deadline are rare, the wheel knows the segments that have some.
+  constexpr uint32_t kTries = 4;
+  if (deadline_count_ == 0) return nullptr;
+  for (uint32_t tries = 0; tries < kTries; ++tries) {
+    Segment* segment = RandomSegment(random);
+    if (segment->earliest != kNoDeadline) return segment;
+  }
+  return wheel_.Any(random);
+}
+
+Table::Ref Table::FindHandle(uint64_t hash, Handle handle) const {
+  const Directory::Slot first = directory_.Lookup(hash);
+  if (first == Directory::kEmpty) return {};
+  for (Segment* segment = SegmentAt(first);; segment = slab_.Get<Segment>(segment->overflow)) {
+    for (uint64_t mask = simd::MatchTags64(segment->tags, TagOf(hash)); mask != 0; mask &= mask - 1) {
+      const Ref ref{segment, static_cast<uint32_t>(std::countr_zero(mask))};
+      if (segment->handles[ref.slot] == handle && Hash(entry(ref)->key()) == hash) return ref;
+    }
+    if (segment->overflow == kNoHandle) return {};
+  }
+}
+
 Table::Ref Table::Random(base::Random& random) const {
   if (size_ == 0) return {};
   uint64_t position = random.Next();
@@ -287,7 +325,10 @@ uint64_t Table::FreeSegmentsAt(uint64_t position) {
   while (segment != nullptr) {
     for (uint64_t mask = Occupied(*segment); mask != 0; mask &= mask - 1) {
       const Handle handle = segment->handles[std::countr_zero(mask)];
-      if (EntryAt(handle)->has_deadline()) --deadline_count_;
+      if (EntryAt(handle)->has_deadline()) {
+        --deadline_count_;
+        deadline_sum_ -= EntryAt(handle)->deadline();
+      }
       entry_bytes_ -= slab_.Free(handle);
     }
     size_ -= segment->count;
@@ -307,7 +348,7 @@ void Table::FreeEverything() {
   }
   directory_.Reset();
   wheel_.Close();
-  MS_DCHECK(size_ == 0 && entry_bytes_ == 0 && deadline_count_ == 0);
+  MS_DCHECK(size_ == 0 && entry_bytes_ == 0 && deadline_count_ == 0 && deadline_sum_ == 0);
   due_segment_ = nullptr;
   due_mask_ = 0;
   dismantled_ = 0;
@@ -331,6 +372,7 @@ void Table::Swap(Table& other) {
   std::swap(segment_count_, other.segment_count_);
   std::swap(entry_bytes_, other.entry_bytes_);
   std::swap(deadline_count_, other.deadline_count_);
+  std::swap(deadline_sum_, other.deadline_sum_);
   std::swap(epoch_, other.epoch_);
   std::swap(hook_, other.hook_);
   std::swap(hook_owner_, other.hook_owner_);
@@ -364,6 +406,7 @@ Table::Ref Table::Insert(uint64_t hash, std::string_view key, Type type, uint8_t
   entry_bytes_ += slab_.BlockBytes(handle);
   if (has_deadline) {
     ++deadline_count_;
+    deadline_sum_ += deadline;
     LowerEarliest(*ref.segment, deadline);
   }
   return ref;
@@ -374,7 +417,10 @@ void Table::Erase(Ref ref) {
   MS_DCHECK(segment.tags[ref.slot] != 0);
   PrepareChange(segment);
   const Handle handle = segment.handles[ref.slot];
-  if (EntryAt(handle)->has_deadline()) --deadline_count_;
+  if (EntryAt(handle)->has_deadline()) {
+    --deadline_count_;
+    deadline_sum_ -= EntryAt(handle)->deadline();
+  }
   entry_bytes_ -= slab_.Free(handle);
   segment.tags[ref.slot] = 0;
   --segment.count;
@@ -398,6 +444,7 @@ Entry* Table::SetDeadline(Ref ref, TimeMs deadline) {
   if (!had_deadline && !has_deadline) return at;
   if (has_deadline && !wheel_.Open()) return nullptr;
   PrepareChange(*ref.segment);
+  const TimeMs old_deadline = had_deadline ? at->deadline() : 0;
   if (had_deadline && has_deadline) {
     at->set_deadline(deadline);
   } else {
@@ -405,6 +452,7 @@ Entry* Table::SetDeadline(Ref ref, TimeMs deadline) {
     if (at == nullptr) return nullptr;
     deadline_count_ += has_deadline ? size_t{1} : ~size_t{0};
   }
+  deadline_sum_ += (has_deadline ? deadline : 0) - old_deadline;
   if (has_deadline) LowerEarliest(*ref.segment, deadline);
   return at;
 }
@@ -521,6 +569,7 @@ void Table::DeferDue(Ref ref, TimeMs until) {
 
 void Table::CheckInvariants() const {
   size_t entries = 0, segments = 0, deadlines = 0, bytes = 0, filed = 0;
+  __int128 deadline_sum = 0;
   uint64_t position = 0;
   bool due_segment_found = due_mask_ == 0;
   MS_CHECK((size_ == 0) == (segment_count_ == 0));
@@ -551,6 +600,7 @@ void Table::CheckInvariants() const {
         MS_CHECK(e->deadline() >= at->earliest || e->deadline() <= due_now_);
         ++entries;
         deadlines += e->has_deadline() ? 1 : 0;
+        deadline_sum += e->has_deadline() ? e->deadline() : 0;
         bytes += slab_.BlockBytes(at->handles[i]);
       }
       at = at->overflow != kNoHandle ? slab_.Get<Segment>(at->overflow) : nullptr;
@@ -559,7 +609,7 @@ void Table::CheckInvariants() const {
     if (position == 0) break;
   }
   MS_CHECK(entries == size_ && segments == segment_count_ && deadlines == deadline_count_ &&
-           bytes == entry_bytes_);
+           deadline_sum == deadline_sum_ && bytes == entry_bytes_);
   MS_CHECK(filed == wheel_.size() && due_segment_found);
   wheel_.CheckInvariants();
 }

@@ -30,12 +30,12 @@ struct EventName {
 inline constexpr EventName kEventNone{EventClass::kGeneric, {}};
 inline constexpr EventName kEventSet{EventClass::kString, "set"};
 inline constexpr EventName kEventIncrement{EventClass::kString, "incrby"};
-inline constexpr EventName kEventNew{EventClass::kNew, "new"};
-inline constexpr EventName kEventExpire{EventClass::kGeneric, "expire"};
-inline constexpr EventName kEventPersist{EventClass::kGeneric, "persist"};
 inline constexpr EventName kEventIncrementFloat{EventClass::kString, "incrbyfloat"};
 inline constexpr EventName kEventAppend{EventClass::kString, "append"};
 inline constexpr EventName kEventSetRange{EventClass::kString, "setrange"};
+inline constexpr EventName kEventNew{EventClass::kNew, "new"};
+inline constexpr EventName kEventExpire{EventClass::kGeneric, "expire"};
+inline constexpr EventName kEventPersist{EventClass::kGeneric, "persist"};
 inline constexpr EventName kEventRenameTo{EventClass::kGeneric, "rename_to"};
 inline constexpr EventName kEventMoveTo{EventClass::kGeneric, "move_to"};
 inline constexpr EventName kEventCopyTo{EventClass::kGeneric, "copy_to"};

@@ -117,8 +117,6 @@ class Database {
                      types::StringForm form);
   base::Status Replace(dash::Table::Ref ref, const types::StringShape& shape, std::string_view bytes,
                        types::HeapString heap, TimeMs deadline);
-  // Gives an entry another value size and deadline; HasRoom has said that they fit. The value is undefined.
-  dash::Entry* Reshape(dash::Table::Ref ref, size_t value_bytes, TimeMs deadline);
   // PatchString by what is there (strings.cc).
   base::Status PatchAbsent(const Key& key, size_t offset, std::string_view bytes);
   base::Status PatchInline(dash::Table::Ref ref, size_t offset, std::string_view bytes, size_t size);
@@ -126,6 +124,8 @@ class Database {
   base::Status PatchHeap(dash::Table::Ref ref, size_t offset, std::string_view bytes, size_t size);
   void ReportPatch(const dash::Entry& entry, size_t offset, std::string_view bytes);
   void CutString(const Key& key, dash::Table::Ref ref, size_t size, types::StringForm form);
+  // Gives an entry another value size and deadline; HasRoom has said that they fit. The value is undefined.
+  dash::Entry* Reshape(dash::Table::Ref ref, size_t value_bytes, TimeMs deadline);
   void ReportErase(const dash::Entry& entry, types::MutationReason reason);
   void Drop(dash::Table::Ref ref);
   void ReleaseAllOutside();

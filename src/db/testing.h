@@ -158,20 +158,6 @@ class RandomOperations {
     return index;
   }
 
-  void CopyTo(Database& database, const Key& from, const std::string& to) {
-    const dash::Entry* entry = database.Find(from);
-    if (entry == nullptr) return;
-    auto value = types::DetachedValue::Clone(*entry);
-    ASSERT_TRUE(value);
-    EXPECT_TRUE(database.Place(KeyOf(to), value).ok());
-  }
-  void MoveTo(Database& database, const Key& from, const std::string& to, DbIndex to_db) {
-    dash::Table::Ref ref = database.FindForWrite(from);
-    if (!ref || (to_db == database.index() && to == from.text)) return;
-    auto value = types::DetachedValue::Lend(*database.table().entry(ref));
-    EXPECT_TRUE(keyspace_.database(to_db).Place(KeyOf(to), value).ok());
-    database.EraseLent(from, "move_from");
-  }
   // A patch of what may be patched: anywhere inside, at the end, or beyond it.
   struct StringPatch {
     size_t offset;
@@ -192,6 +178,20 @@ class RandomOperations {
     auto length = database.PatchString(key, ref, patch.offset, patch.bytes, kEventAppend);
     ASSERT_TRUE(length.ok());
     ASSERT_EQ(*length, std::max(size, patch.offset + patch.bytes.size()));
+  }
+  void CopyTo(Database& database, const Key& from, const std::string& to) {
+    const dash::Entry* entry = database.Find(from);
+    if (entry == nullptr) return;
+    auto value = types::DetachedValue::Clone(*entry);
+    ASSERT_TRUE(value);
+    EXPECT_TRUE(database.Place(KeyOf(to), value).ok());
+  }
+  void MoveTo(Database& database, const Key& from, const std::string& to, DbIndex to_db) {
+    dash::Table::Ref ref = database.FindForWrite(from);
+    if (!ref || (to_db == database.index() && to == from.text)) return;
+    auto value = types::DetachedValue::Lend(*database.table().entry(ref));
+    EXPECT_TRUE(keyspace_.database(to_db).Place(KeyOf(to), value).ok());
+    database.EraseLent(from, "move_from");
   }
 
  private:
