@@ -24,7 +24,7 @@ struct KeyRef {
   uint64_t hash;
   uint32_t arg;
   ShardId shard;
-  DbIndex db;
+  DbIndex db = {};
 };
 
 // Where a fan-out handler puts its share of the answer. In direct mode (one shard owns everything) per-key

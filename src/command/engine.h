@@ -117,6 +117,7 @@ class Engine {
   void Prepare(Batch& batch, Client& client, Call& call);
   bool Holds(const Call& call) const;
   void Gate(Batch& batch, const Session& session, Call& call, std::span<const std::string_view> args);
+  bool MayDebug(const Session& session) const;
   void RouteKeys(Batch& batch, Call& call, std::span<const std::string_view> args);
   void RouteCursor(Call& call, std::span<const std::string_view> args);
   void AddKey(Batch& batch, Call& call, std::string_view key, uint32_t arg, DbIndex db);

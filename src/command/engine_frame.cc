@@ -100,6 +100,10 @@ void Engine::Gate(Batch& batch, const Session& session, Call& call, std::span<co
     FailText(batch, call, WrongArityText(command->full_name));
     return;
   }
+  if (row.is(kProtected) && !MayDebug(session)) [[unlikely]] {
+    fail(kDebugNotAllowed);
+    return;
+  }
   if (!row.is(kNoAuth) && MustAuthenticate(session, live_)) [[unlikely]] {
     fail(kNoAuthError);
     return;
@@ -119,6 +123,13 @@ bool Engine::Holds(const Call& call) const {
   constexpr std::string_view kAlsoHeld[] = {"eval", "evalsha", "fcall", "pfcount", "publish", "spublish"};
   const CommandRow& row = *call.command->row;
   return (pause & 1) != 0 || row.is(kWrite) || std::ranges::find(kAlsoHeld, row.name) != std::end(kAlsoHeld);
+}
+
+bool Engine::MayDebug(const Session& session) const {
+  for (const auto& [name, value] : state_.server->GetConfig("enable-debug-command")) {
+    return value == "yes" || (value == "local" && IsLocalPeer(session.peer));
+  }
+  return false;
 }
 
 void Engine::AddKey(Batch& batch, Call& call, std::string_view key, uint32_t arg, DbIndex db) {
@@ -147,7 +158,7 @@ void Engine::RouteKeys(Batch& batch, Call& call, std::span<const std::string_vie
     RouteCursor(call, args);
     return;
   }
-  if (row.keys.empty() && row.routing.whole == nullptr) return;
+  if (row.keys.empty() && row.routing.find_keys == nullptr && row.routing.whole == nullptr) return;
   batch.scratch_positions.clear();
   if (!FindKeys(row, args, batch.scratch_positions)) {
     // The handler says what is wrong with the arguments, in the command's own words.

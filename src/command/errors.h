@@ -16,6 +16,12 @@ inline constexpr base::StaticError kOomError{base::Code::kOutOfMemory,
 // Redis treats a client in MONITOR mode as a kind of replica.
 inline constexpr base::StaticError kMonitorError{base::Code::kErr,
                                                  "Replica can't interact with the keyspace"};
+inline constexpr base::StaticError kDebugNotAllowed{
+    base::Code::kErr,
+    "DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run it from "
+    "a "
+    "local connection, otherwise you need to set this option in the configuration file, and then restart the "
+    "server."};
 
 // What an error line shows of client input: as in Redis, whose texts are C strings, it ends before the first
 // zero byte.

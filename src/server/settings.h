@@ -51,6 +51,7 @@ struct Settings {
   uint32_t maxmemory_eviction_tenacity = 10;
   uint32_t lfu_log_factor = 10;
   uint32_t lfu_decay_time = 1;
+  std::string enable_debug_command = "no";
   std::string appendfsync = "everysec";
   std::string loglevel = "notice";
   std::string logfile;
@@ -64,7 +65,6 @@ struct Settings {
   std::string pidfile;
   std::string supervised = "no";
   std::string enable_protected_configs = "no";
-  std::string enable_debug_command = "no";
 
   // The limit of keys and values while maxmemory has not been set: a share of the machine, found at start.
   uint64_t default_budget = 0;

@@ -155,6 +155,16 @@ def _is_newer(reply):
     return bool(since) and tuple(map(int, since[0].split(b"."))) > (7, 0, 15)
 
 
+def debug_object(reply):
+    """Addresses, the clock of accesses and what derives from it are each server's own: compared are the words, the count of
+    references, the encoding and the serialised length."""
+    if reply.kind != b"+":
+        return _as_is(reply)
+    own = (b"at", b"lru", b"lru_seconds_idle")
+    fields = [word.partition(b":") for word in reply.value.split(b" ")]
+    return [(name, None if name in own else value) for name, _, value in fields]
+
+
 def client_line(reply):
     """A line of CLIENT LIST: addresses, ages and buffer sizes are each server's own, and lib-name and lib-ver come from Redis
     7.2. Compared are the order of the other fields and the values of those that a client's doings decide."""
@@ -220,8 +230,7 @@ def memory_stats(reply):
 NAMES = {function.__name__: function for function in (
     sorted_elements, type_only, hello, full_second, near_seconds, near_milliseconds, own_cursor,
     refcount, shared_names, info_sections, info_keyspace, command_names, command_docs, client_line,
-    slow_log, latency_events, latency_samples, latency_histograms, memory_stats)}
-
+    slow_log, latency_events, latency_samples, latency_histograms, memory_stats, debug_object)}
 
 
 USED = collections.Counter()  # name -> replies that were compared through it
