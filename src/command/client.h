@@ -99,7 +99,7 @@ class ClientTable {
   size_t size() const { return clients_.size(); }
 
   // Visits at most `count` clients with ids of at least `first_id`, in the order of their ids; returns where
-  // to go on, 0 at the end. `fn` may end connections (they leave the table later).
+  // to go on, 0 at the end. `fn` may end the client it is given.
   template <typename Fn>
   uint64_t Visit(uint64_t first_id, size_t count, Fn&& fn) const {
     auto at = clients_.lower_bound(first_id);

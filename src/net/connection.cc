@@ -270,6 +270,7 @@ void Connection::Close() {
     waiting_ = false;
     away_ = nullptr;
   }
+  state_.clients.Remove(*this);
   state_.engine->monitors().Remove(*this);
   listener_.memory().Count(*this, 0);
   out.Free();

@@ -198,7 +198,6 @@ void Listener::LookAtClients() {
 }
 
 void Listener::Remove(Connection& connection) {
-  state_.clients.Remove(connection);
   if (connection.previous != nullptr) {
     connection.previous->next = connection.next;
   } else {
