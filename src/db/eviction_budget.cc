@@ -1,0 +1,140 @@
+#include "db/eviction_budget.h"
+
+#include <algorithm>
+
+namespace moonshard::db {
+
+namespace {
+constexpr uint64_t kHeadroomMax = uint64_t{4} << 20;
+}  // namespace
+
+DataBudget::DataBudget(Keyspace& keyspace, const Shared& shared, const LockView* locks, uint64_t random_seed)
+    : keyspace_(keyspace), shared_(shared), evictor_(keyspace, shared.settings, locks, random_seed) {}
+
+uint64_t DataBudget::Grain() const {
+  return limited() ? std::min(kGrainBytes, limit() / 64 / shared_.shard_count) : 2 * kGrainBytes;
+}
+
+// A table's directory doubles now and then, which no estimate of a single write foresees. It takes less than
+// a hundredth of what its keys take; where eviction may find nothing to make up for it, that much stays free.
+uint64_t DataBudget::usable() const {
+  return any_key_may_go() ? limit() : limit() - limit() / 128;
+}
+
+uint64_t DataBudget::Headroom() const {
+  return std::min(kHeadroomMax, limit() / 64);
+}
+
+// As Redis reads maxmemory-eviction-tenacity: up to 10 linear, at 10 half a millisecond (a key takes about
+// one microsecond), then 15 % more a step, and no bound at 100.
+size_t DataBudget::KeysPerTurn() const {
+  constexpr size_t kKeysAtTen = 512;
+  const uint32_t tenacity = shared_.settings.tenacity.load(std::memory_order_relaxed);
+  if (tenacity >= 100) return SIZE_MAX;
+  if (tenacity <= 10) return std::max<size_t>(1, kKeysAtTen * tenacity / 10);
+  size_t keys = kKeysAtTen;
+  for (uint32_t step = 10; step < tenacity; ++step) keys += keys * 3 / 20;
+  return keys;
+}
+
+bool DataBudget::ReserveUpTo(uint64_t most, uint64_t bytes) {
+  uint64_t now = total();
+  while (true) {
+    if (limited() && (bytes > most || now > most - bytes)) return false;
+    if (shared_.total.compare_exchange_weak(now, now + bytes, std::memory_order_relaxed)) return true;
+  }
+}
+
+bool DataBudget::Reserve(uint64_t bytes) {
+  const uint64_t wanted = shared_.wanted.load(std::memory_order_relaxed);
+  return ReserveUpTo(usable() - std::min(usable(), wanted), bytes);
+}
+
+bool DataBudget::ClaimWanted() {
+  const uint64_t bytes = shared_.wanted.load(std::memory_order_relaxed);
+  if (!ReserveUpTo(usable(), bytes)) return false;
+  Want(0);
+  return true;
+}
+
+bool DataBudget::MakeRoom(uint64_t bytes) {
+  if (!limited()) return true;
+  auto fits = [&] {
+    const uint64_t wanted = used() + bytes;
+    // The share may be from before the limit, or of a higher one.
+    if (wanted <= share_ && total() <= limit()) return true;
+    if (!Reserve(wanted > share_ ? wanted - share_ : 0)) return false;
+    share_ = std::max(share_, wanted);
+    return true;
+  };
+  if (fits()) return true;
+  if (!policy_evicts() || bytes > usable()) return false;
+  // A shard with little leaves it to all of them together to find what should go.
+  if (used() * 4 * shared_.shard_count < total() * 3) return false;
+  for (size_t keys = KeysPerTurn(); keys > 0; --keys) {
+    if (!evictor_.EvictOne()) return false;
+    if (fits()) return true;
+  }
+  return false;
+}
+
+uint64_t DataBudget::Missing() const {
+  if (!limited()) return 0;
+  const uint64_t needed = total() + shared_.wanted.load(std::memory_order_relaxed);
+  return needed > usable() ? needed - usable() : 0;
+}
+
+uint64_t DataBudget::PartOf(uint64_t missing) const {
+  const auto part = static_cast<unsigned __int128>(missing) * used() / std::max<uint64_t>(total(), 1);
+  return static_cast<uint64_t>(part) + 1;
+}
+
+// True: it got there. Otherwise the turn's bound was reached, or nothing more was found.
+bool DataBudget::EvictDownTo(uint64_t target) {
+  for (size_t keys = KeysPerTurn(); used() > target; --keys) {
+    behind_ = keys == 0;
+    if (keys == 0 || !evictor_.EvictOne()) return false;
+  }
+  return true;
+}
+
+uint64_t DataBudget::EvictPart(uint64_t missing) {
+  Publish(0);
+  const uint64_t before = share_;
+  // Meanwhile others may have evicted more than their parts.
+  const uint64_t part = std::min(PartOf(missing), Missing());
+  if (part != 0) EvictDownTo(used() - std::min(used(), part + PartOf(Headroom() / 2)));
+  Publish(0);
+  return before - std::min(before, share_);
+}
+
+void DataBudget::Publish(uint64_t surplus_max) {
+  const uint64_t bytes = used();
+  if (bytes > share_) {
+    // Without a limit in steps: nobody asks how full it is.
+    const uint64_t share = bytes + (limited() ? 0 : kGrainBytes);
+    Add(share - share_);
+    share_ = share;
+  } else if (share_ - bytes > surplus_max) {
+    Subtract(share_ - bytes);
+    share_ = bytes;
+  }
+}
+
+void DataBudget::EndTurn() {
+  const uint64_t unforeseen = used() - std::min(used(), share_);
+  Publish(Grain());
+  behind_ = false;
+  if (!limited() || !policy_evicts()) return;
+  const uint64_t goal = limit() - Headroom();
+  const uint64_t now = total();
+  if (now <= goal) return;
+  uint64_t part = PartOf(now - goal);
+  // What this shard took without asking is its own affair.
+  if (now > limit()) part = std::max(part, std::min(unforeseen, now - limit()));
+  EvictDownTo(used() - std::min(used(), part));
+  Publish(0);
+  behind_ = behind_ && over_limit();
+}
+
+}  // namespace moonshard::db
