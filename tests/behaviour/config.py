@@ -28,6 +28,7 @@ WAIT_S = 10
 OTHER_DEFAULTS = {
     "bind": "only this machine, not '* -::*'",
     "dir": "each server has its own",
+    "maxmemory-clients": "clients' buffers are bounded from the start",
     "port": "chosen by the test",
     "save": "the judge is started without",
 }
