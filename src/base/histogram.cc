@@ -12,6 +12,12 @@ void Histogram::Merge(const Histogram& other) {
   max_ = std::max(max_, other.max_);
 }
 
+uint64_t Histogram::CountUpTo(uint64_t value) const {
+  uint64_t count = 0;
+  for (size_t i = 0; i <= BucketOf(value); ++i) count += counts_[i];
+  return count;
+}
+
 uint64_t Histogram::ValueAt(double quantile) const {
   if (count_ == 0) return 0;
   double rank = std::ceil(std::clamp(quantile, 0.0, 1.0) * static_cast<double>(count_));

@@ -29,10 +29,10 @@ class Histogram {
   static constexpr unsigned kValueBits = 40;  // values are clamped to 2^40 - 1
   static constexpr size_t kBucketCount = (kValueBits - kSubBits + 1) << kSubBits;
 
-  void Add(uint64_t value) {
-    ++counts_[BucketOf(value)];
-    ++count_;
-    sum_ += value;
+  void Add(uint64_t value, uint64_t times = 1) {
+    counts_[BucketOf(value)] += times;
+    count_ += times;
+    sum_ += value * times;
     min_ = std::min(min_, value);
     max_ = std::max(max_, value);
   }
@@ -49,6 +49,9 @@ class Histogram {
   // The value that a fraction `quantile` (0..1) of the records does not exceed; 0 when nothing was recorded.
   // O(kBucketCount).
   uint64_t ValueAt(double quantile) const;
+
+  // How many of the records lie in buckets that begin at or below `value`. O(kBucketCount).
+  uint64_t CountUpTo(uint64_t value) const;
 
   // Calls `visit(upper_bound, count)` for each bucket that is not empty, by rising value; the bound is
   // inclusive.

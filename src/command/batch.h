@@ -41,9 +41,11 @@ struct Call {
   uint32_t arg_count = 0;
   uint32_t key_begin = 0;
   uint32_t key_count = 0;
-  ShardId shard;        // owner of all keys, if `spread` is false
-  bool spread = false;  // keys on several shards, or on all of them
-  uint64_t growth = 0;  // bytes it may add, while memory is limited (engine_room.cc)
+  ShardId shard;            // owner of all keys, if `spread` is false
+  bool spread = false;      // keys on several shards, or on all of them
+  bool whole = false;       // keys that it does not name (CallRouting::whole)
+  bool timed_alone = true;  // not one of the cheap calls that are timed together
+  uint64_t growth = 0;      // bytes it may add, while memory is limited (engine_room.cc)
   CallError error = CallError::kNone;
   const base::StaticError* static_error = nullptr;
   uint32_t text_error = 0;  // index into Batch::error_texts
@@ -57,6 +59,7 @@ struct Item {
   size_t reply_end = 0;      // of this item in the arena
   uint32_t piece_begin = 0;  // into Part::key_ends, for Merge::kPerKey
   int64_t sum = 0;
+  uint64_t ticks = 0;  // of the shard's clock that it ran
   base::Status status;
   bool parked = false;  // a blocking call that found nothing here
   TimeMs park_deadline = kNoDeadline;
@@ -166,6 +169,7 @@ struct Batch {
   base::Buffer body_reply;
   ReplyGate::Waiter gate_waiter;
   std::vector<uint32_t> scratch_positions;
+  uint64_t body_ticks = 0;        // its time without its waits
   bool ran_body = false;          // the stage is a body; its reply is in body_reply
   bool answered = false;          // the stage's replies are in the client's output
   bool transaction_open = false;  // others still use the parts: the manager, or shards where it waited

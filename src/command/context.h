@@ -22,6 +22,7 @@ struct KeyRef {
   uint64_t hash;
   uint32_t arg;
   ShardId shard;
+  DbIndex db;
 };
 
 // Where a fan-out handler puts its share of the answer. In direct mode (one shard owns everything) per-key
@@ -42,6 +43,8 @@ class FanReply {
     status_ = {};
     key_ends_ = key_ends;
   }
+  // One shard owns everything: what the handler replies is the answer.
+  bool direct() const { return key_ends_ == nullptr; }
   int64_t sum() const { return sum_; }
   const base::Status& status() const { return status_; }
 
@@ -84,6 +87,12 @@ struct Context {
   Outcome Fail(const base::Status& status) {
     reply.Error(status);
     return Outcome::kDone;
+  }
+
+  // Merge::kConcat: this shard's share has `count` elements, which follow.
+  void BeginElements(size_t count) {
+    fan.Add(static_cast<int64_t>(count));
+    if (fan.direct()) reply.Array(count);
   }
 
   // For `return context.Park(deadline);` in a handler that wrote and changed nothing: the client waits for an

@@ -17,6 +17,7 @@
 
 #include "command/batch.h"
 #include "command/gate.h"
+#include "command/observation.h"
 #include "command/shard_state.h"
 #include "resp/parser.h"
 #include "shard/task.h"
@@ -89,13 +90,17 @@ class Engine {
   static bool IsParked(const Batch& batch) { return batch.wait.state == BatchWait::State::kParked; }
 
   // At the end of a turn, when nothing more of it changes keys: tells waiting clients whose turn it is.
-  void EndTurn() { waits_.EndTurn(); }
+  void EndTurn() {
+    waits_.EndTurn();
+    observation_.EndTurn();
+  }
   bool HasWork() const { return waits_.HasWork(); }
   const db::WaitQueue& waits() const { return waits_; }
   // At the end of a turn that leaves the limit of memory passed.
   void AskForRelief();
   // Clients of this shard that wait for an event.
   size_t clients_parked() const { return parked_count_; }
+  Observation& observation() { return observation_; }
 
   // Null: always open.
   void set_gate(ReplyGate* gate) { gate_ = gate; }
@@ -112,7 +117,7 @@ class Engine {
   void Gate(Batch& batch, const Session& session, Call& call, std::span<const std::string_view> args);
   void RouteKeys(Batch& batch, Call& call, std::span<const std::string_view> args);
   void RouteCursor(Call& call, std::span<const std::string_view> args);
-  void AddKey(Batch& batch, Call& call, std::string_view key, uint32_t arg);
+  void AddKey(Batch& batch, Call& call, std::string_view key, uint32_t arg, DbIndex db);
   void UnknownCommand(Batch& batch, Call& call, std::span<const std::string_view> args);
   void FailText(Batch& batch, Call& call, std::string text);
 
@@ -132,8 +137,8 @@ class Engine {
   shard::Task<bool> RelieveFor(uint64_t bytes);
 
   // engine_run.cc
-  bool MayRunHere(const Batch& batch, const Session& session) const;
-  bool CallMayRun(const Call& call, std::span<const KeyRef> keys, DbIndex db) const;
+  bool MayRunHere(const Batch& batch) const;
+  bool CallMayRun(const Call& call, std::span<const KeyRef> keys) const;
   size_t RunHere(Batch& batch, Client& client);
   void Execute(Context& context, const Batch& batch, const Call& call);
   static void ReplyFan(resp::Reply& reply, Merge merge, int64_t sum, const base::Status& status);
@@ -167,7 +172,11 @@ class Engine {
   shard::Task<void> NotePositions(Batch* batch);
   void FillTransaction(Batch& batch, tx::Kind kind);
   bool MergeReplies(Batch& batch, base::Buffer& out);
-  void MergeSpread(Batch& batch, const Call& call, size_t call_idx, base::Buffer& out);
+  uint64_t MergeSpread(Batch& batch, const Call& call, size_t call_idx, base::Buffer& out);
+  uint64_t MergePieces(Batch& batch, size_t call_idx, Merge merge, base::Buffer& out);
+  template <typename Fn>
+  static void ForEachItem(Batch& batch, size_t call_idx, Fn&& fn);
+  void NoteAnswer(const Batch& batch, const Call& call, uint64_t ticks, std::string_view reply);
   static void TakePiece(Part& part, size_t end, base::Buffer& out);
 
   // engine_wait.cc
@@ -191,6 +200,7 @@ class Engine {
   void AbandonWait(Batch* batch);
   void EndWait(Batch* batch);
   void PartLeft(Part& part);
+  void NoteWait(const Batch& batch, std::string_view reply);
   void AnswerWait(Batch* batch);
 
   ShardState& state_;
@@ -203,6 +213,7 @@ class Engine {
   std::vector<std::unique_ptr<Batch>> batches_;
   size_t away_count_ = 0;
   db::WaitQueue waits_;
+  Observation observation_;
   uint64_t wait_sequence_ = 0;
   size_t parked_count_ = 0;
   // Shard 0: who waits for room.

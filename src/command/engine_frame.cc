@@ -11,6 +11,11 @@
 
 namespace moonshard::command {
 
+namespace {
+// What carries more than this may take long, whatever its row says.
+constexpr size_t kCheapCallBytes = 1024;
+}  // namespace
+
 void Engine::Frame(Batch& batch, Client& client, resp::CommandParser& parser, std::span<char> input) {
   batch.db = client.session.db;
   while (true) {
@@ -27,6 +32,7 @@ void Engine::Frame(Batch& batch, Client& client, resp::CommandParser& parser, st
     call.arg_begin = static_cast<uint32_t>(begin);
     call.arg_count = static_cast<uint32_t>(batch.args.size() - begin);
     Prepare(batch, client, call);
+    call.timed_alone = call.error != CallError::kNone || !call.command->cheap || consumed > kCheapCallBytes;
     if (batch.barrier) {
       batch.end = BatchEnd::kBarrier;
       return;
@@ -53,7 +59,7 @@ void Engine::Prepare(Batch& batch, Client& client, Call& call) {
     return;
   command = call.command;  // a subcommand perhaps
   if (command->single_key) [[likely]] {
-    AddKey(batch, call, args[1], 1);
+    AddKey(batch, call, args[1], 1, batch.db);
   } else {
     RouteKeys(batch, call, args);
     if (call.error != CallError::kNone) return;
@@ -77,6 +83,7 @@ void Engine::Gate(Batch& batch, const Session& session, Call& call, std::span<co
     const Command* sub = Registry::FindSubcommand(*command, args[1]);
     if (sub == nullptr) {
       FailText(batch, call, UnknownSubcommandText(args[1], command->row->name));
+      call.command = nullptr;  // no command's fault in the statistics
       return;
     }
     call.command = command = sub;
@@ -94,7 +101,7 @@ void Engine::Gate(Batch& batch, const Session& session, Call& call, std::span<co
   }
 }
 
-void Engine::AddKey(Batch& batch, Call& call, std::string_view key, uint32_t arg) {
+void Engine::AddKey(Batch& batch, Call& call, std::string_view key, uint32_t arg, DbIndex db) {
   uint64_t hash = HashKey(key);
   ShardId shard = home_;
   if (shard_count_ > 1) {
@@ -105,8 +112,8 @@ void Engine::AddKey(Batch& batch, Call& call, std::string_view key, uint32_t arg
       call.spread = true;
     }
   }
-  if (shard == home_) state_.keyspace->database(batch.db).PrefetchSegment(hash);
-  batch.keys.push_back({hash, arg, shard});
+  if (shard == home_) state_.keyspace->database(db).PrefetchSegment(hash);
+  batch.keys.push_back({hash, arg, shard, db});
   ++call.key_count;
 }
 
@@ -120,13 +127,25 @@ void Engine::RouteKeys(Batch& batch, Call& call, std::span<const std::string_vie
     RouteCursor(call, args);
     return;
   }
-  if (row.keys.empty()) return;
+  if (row.keys.empty() && row.routing.whole == nullptr) return;
   batch.scratch_positions.clear();
   if (!FindKeys(row, args, batch.scratch_positions)) {
     // The handler says what is wrong with the arguments, in the command's own words.
     batch.scratch_positions.clear();
   }
-  for (uint32_t position : batch.scratch_positions) AddKey(batch, call, args[position], position);
+  for (uint32_t position : batch.scratch_positions) AddKey(batch, call, args[position], position, batch.db);
+  const CallRouting& routing = row.routing;
+  if (routing.other_db != nullptr) {
+    auto other = routing.other_db(args);
+    if (other && *other < db::kDatabaseCount && DbIndex(*other) != batch.db) {
+      for (uint32_t position : batch.scratch_positions)
+        AddKey(batch, call, args[position], position, DbIndex(*other));
+    }
+  }
+  if (routing.whole != nullptr && routing.whole(args)) {
+    call.whole = true;
+    call.spread = shard_count_ > 1;
+  }
 }
 
 void Engine::RouteCursor(Call& call, std::span<const std::string_view> args) {

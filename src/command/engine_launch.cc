@@ -148,7 +148,7 @@ void Engine::BuildParts(Batch& batch) {
       Item& item = add_item(part, i);
       part.keys.insert(part.keys.end(), keys.begin(), keys.end());
       item.key_count = call.key_count;
-    } else if (call.command->row->route == Route::kAllShards) {
+    } else if (call.whole || call.command->row->route == Route::kAllShards) {
       for (uint16_t shard = 0; shard < shard_count_; ++shard) add_item(PartFor(batch, ShardId(shard)), i);
     } else {
       for (const KeyRef& key : keys) {
@@ -312,6 +312,9 @@ void Engine::StageRan(Batch* batch) {
     held->engine->StageRan(held);
   });
   if (!open) return;
+  if (batch->ran_body) {
+    NoteAnswer(*batch, batch->calls[batch->stage_begin], batch->body_ticks, batch->body_reply.view());
+  }
   if (batch->client != nullptr) {
     base::Buffer& out = batch->client->out;
     size_t before = out.size();
@@ -363,14 +366,17 @@ shard::Task<void> Engine::RunBody(Batch* batch) {
   context.db = &state_.keyspace->database(batch->db);
   state_.keyspace->SetNow(batch->now_ms);
   // No session: the client may go while the body waits.
-  ++state_.stats.calls[call.command->index];
-  bool locked = call.key_count != 0;
+  bool locked = call.key_count != 0 || call.whole;
   if (locked) {
     BuildParts(*batch);
     FillTransaction(*batch, tx::Kind::kLong);
     co_await state_.tx->Acquire(batch->transaction);
   }
+  shard::RunMeter meter;
+  state_.shard->StartMeter(meter);
   co_await row.body(context);
+  state_.shard->PauseMeter();
+  batch->body_ticks = meter.ticks;
   if (locked) {
     if (context.wrote) {
       co_await state_.tx->Commit(batch->transaction);
@@ -404,8 +410,10 @@ void Engine::TakePiece(Part& part, size_t end, base::Buffer& out) {
 bool Engine::MergeReplies(Batch& batch, base::Buffer& out) {
   for (size_t i = batch.stage_begin; i < batch.stage_end; ++i) {
     const Call& call = batch.calls[i];
+    const size_t before = out.size();
     if (call.spread && call.error == CallError::kNone) {
-      MergeSpread(batch, call, i, out);
+      uint64_t ticks = MergeSpread(batch, call, i, out);
+      NoteAnswer(batch, call, ticks, out.view().substr(before));
       continue;
     }
     ShardId shard = call.error == CallError::kNone ? call.shard : home_;
@@ -414,12 +422,32 @@ bool Engine::MergeReplies(Batch& batch, base::Buffer& out) {
       batch.stage_begin = i;
       return false;
     }
-    TakePiece(part, part.items[part.next_item++].reply_end, out);
+    const Item& item = part.items[part.next_item++];
+    TakePiece(part, item.reply_end, out);
+    NoteAnswer(batch, call, item.ticks, out.view().substr(before));
   }
   return true;
 }
 
-void Engine::MergeSpread(Batch& batch, const Call& call, size_t call_idx, base::Buffer& out) {
+// Calls fn(Part&, const Item&) for each shard's share of a call. Its item is the next one of that part until
+// fn goes on.
+template <typename Fn>
+void Engine::ForEachItem(Batch& batch, size_t call_idx, Fn&& fn) {
+  for (size_t p = 0; p < batch.part_count; ++p) {
+    Part& part = *batch.parts[p];
+    if (part.next_item < part.items.size() && part.items[part.next_item].call == call_idx)
+      fn(part, part.items[part.next_item]);
+  }
+}
+
+void Engine::NoteAnswer(const Batch& batch, const Call& call, uint64_t ticks, std::string_view reply) {
+  observation_.Answered(call, reply);
+  if (call.error != CallError::kNone) return;
+  observation_.Ran(batch, call, ticks, batch.client != nullptr ? &batch.client->session : nullptr);
+}
+
+// Returns the time that the call took on all its shards.
+uint64_t Engine::MergeSpread(Batch& batch, const Call& call, size_t call_idx, base::Buffer& out) {
   resp::Reply reply(out, batch.protocol);
   Merge merge = call.command->row->merge;
   if (merge == Merge::kPerKey) {
@@ -429,16 +457,45 @@ void Engine::MergeSpread(Batch& batch, const Call& call, size_t call_idx, base::
       TakePiece(part, part.key_ends[part.next_piece++], out);
     }
   }
+  if (merge == Merge::kConcat || merge == Merge::kDraw) return MergePieces(batch, call_idx, merge, out);
   int64_t sum = 0;
+  uint64_t ticks = 0;
   base::Status status;
-  for (size_t p = 0; p < batch.part_count; ++p) {
-    Part& part = *batch.parts[p];
-    if (part.next_item >= part.items.size() || part.items[part.next_item].call != call_idx) continue;
-    const Item& item = part.items[part.next_item++];
+  ForEachItem(batch, call_idx, [&](Part& part, const Item& item) {
+    ++part.next_item;
     sum += item.sum;
+    ticks += item.ticks;
     if (status.ok()) status = item.status;
-  }
+  });
   ReplyFan(reply, merge, sum, status);
+  return ticks;
+}
+
+// The parts' replies, all of them or one.
+uint64_t Engine::MergePieces(Batch& batch, size_t call_idx, Merge merge, base::Buffer& out) {
+  resp::Reply reply(out, batch.protocol);
+  int64_t sum = 0;
+  uint64_t ticks = 0;
+  ForEachItem(batch, call_idx, [&](Part&, const Item& item) {
+    sum += item.sum;
+    ticks += item.ticks;
+  });
+  if (merge == Merge::kConcat) {
+    reply.Array(static_cast<size_t>(sum));
+  } else if (sum == 0) {
+    reply.Null();
+  }
+  auto drawn = static_cast<int64_t>(state_.keyspace->random().Below(static_cast<uint64_t>(sum)));
+  ForEachItem(batch, call_idx, [&](Part& part, const Item& item) {
+    ++part.next_item;
+    if (merge == Merge::kConcat || (drawn >= 0 && drawn < item.sum)) {
+      TakePiece(part, item.reply_end, out);
+    } else {
+      part.taken_bytes = item.reply_end;
+    }
+    drawn -= item.sum;
+  });
+  return ticks;
 }
 
 }  // namespace moonshard::command

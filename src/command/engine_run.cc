@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "command/call_timer.h"
 #include "command/engine.h"
 #include "command/server_control.h"
 
@@ -49,9 +50,8 @@ Engine::Engine(ShardState& state, const Registry& registry)
       seed_(state.keyspace->seed()),
       home_(state.shard->id()),
       shard_count_(state.shard->shard_count()),
-      waits_(*state.keyspace) {
-  state_.stats.calls.resize(registry.index_count());
-}
+      waits_(*state.keyspace),
+      observation_(state, registry) {}
 
 Engine::~Engine() {
   for (const auto& batch : batches_) state_.shard->CancelTimer(batch->wait_timer);
@@ -79,7 +79,7 @@ void Engine::Release(Batch* batch) {
 
 RunResult Engine::Run(Batch* batch, Client& client, std::span<const char> input) {
   state_.stats.commands += batch->calls.size();
-  if (MayRunHere(*batch, client.session)) [[likely]] {
+  if (MayRunHere(*batch)) [[likely]] {
     ++state_.stats.batches_local;
     size_t ran_count = RunHere(*batch, client);
     if (ran_count == batch->calls.size()) [[likely]]
@@ -93,17 +93,17 @@ RunResult Engine::Run(Batch* batch, Client& client, std::span<const char> input)
   return RunResult::kLaunched;
 }
 
-bool Engine::CallMayRun(const Call& call, std::span<const KeyRef> keys, DbIndex db) const {
+bool Engine::CallMayRun(const Call& call, std::span<const KeyRef> keys) const {
   if (call.error != CallError::kNone) return true;
   tx::LockMode mode = ModeOf(call);
-  if (call.command->row->route != Route::kKeys) return state_.tx->MayRunNowWholeShard(mode);
+  if (call.whole || call.command->row->route != Route::kKeys) return state_.tx->MayRunNowWholeShard(mode);
   for (const KeyRef& key : keys) {
-    if (!state_.tx->MayRunNow(db::LockFingerprint(db, key.hash), mode)) return false;
+    if (!state_.tx->MayRunNow(db::LockFingerprint(key.db, key.hash), mode)) return false;
   }
   return true;
 }
 
-bool Engine::MayRunHere(const Batch& batch, const Session& session) const {
+bool Engine::MayRunHere(const Batch& batch) const {
   if (batch.remote) return false;
   if (batch.barrier) {
     const Call& last = batch.calls.back();
@@ -118,8 +118,7 @@ bool Engine::MayRunHere(const Batch& batch, const Session& session) const {
     return false;
   if (!state_.tx->idle()) [[unlikely]] {
     for (const Call& call : batch.calls) {
-      if (!CallMayRun(call, std::span(batch.keys).subspan(call.key_begin, call.key_count), session.db))
-        return false;
+      if (!CallMayRun(call, std::span(batch.keys).subspan(call.key_begin, call.key_count))) return false;
     }
   }
   return batch.growth == 0 || state_.budget->MakeRoom(batch.growth);
@@ -136,16 +135,20 @@ size_t Engine::RunHere(Batch& batch, Client& client) {
     for (const KeyRef& key : batch.keys) db.PrefetchEntry(key.hash);
   }
   size_t before = client.out.size();
+  CallTimer timer(observation_, batch, client.session, client.out);
   size_t ran_count = 0;
   for (const Call& call : batch.calls) {
     context.db = &state_.keyspace->database(client.session.db);
     context.keys = {batch.keys.data() + call.key_begin, call.key_count};
     context.fan.Reset(nullptr);
+    timer.Before(call);
     Execute(context, batch, call);
+    timer.After(call);
     ++ran_count;
     if (client.out.size() - before > kBatchReplyBytes) [[unlikely]]
       break;
   }
+  timer.End(batch.calls.data() + ran_count);
   AdaptBatchLimit(client, client.out.size() - before, ran_count);
   return ran_count;
 }
@@ -169,7 +172,6 @@ void Engine::AdaptSpreadLimit(Client& client, size_t reply_bytes) {
 // (direct false) leaves its figures in context.fan for the merge.
 void Engine::Execute(Context& context, const Batch& batch, const Call& call) {
   if (call.error != CallError::kNone) [[unlikely]] {
-    ++state_.stats.errors;
     if (call.error == CallError::kStatic) {
       context.reply.Error(*call.static_error);
     } else if (call.error == CallError::kHangUp) {
@@ -183,7 +185,6 @@ void Engine::Execute(Context& context, const Batch& batch, const Call& call) {
   const CommandRow& row = *call.command->row;
   context.command = call.command;
   context.args = batch.ArgsOf(call);
-  ++state_.stats.calls[call.command->index];
   if (row.merge == Merge::kNone || call.spread) [[likely]] {
     row.handler(context);
     return;
@@ -194,7 +195,7 @@ void Engine::Execute(Context& context, const Batch& batch, const Call& call) {
 }
 
 void Engine::ReplyFan(resp::Reply& reply, Merge merge, int64_t sum, const base::Status& status) {
-  if (merge == Merge::kPerKey) return;
+  if (merge != Merge::kSum && merge != Merge::kOk) return;
   if (!status.ok()) {
     reply.Error(status);
   } else if (merge == Merge::kSum) {
@@ -224,18 +225,22 @@ void Engine::ExecutePart(Part& part) {
   context.db = &db;
   bool at_home = batch.engine == this;
   context.session = at_home && batch.client != nullptr ? &batch.client->session : nullptr;
+  PartTimer timer(observation_, part.items.data() + part.ran_count);
   while (part.ran_count < part.items.size()) {
     Item& item = part.items[part.ran_count++];
     const Call& call = batch.calls[item.call];
+    timer.Before(call, item);
     context.keys = {part.keys.data() + item.key_begin, item.key_count};
     context.fan.Reset(call.spread ? &part.key_ends : nullptr);
     Execute(context, batch, call);
     item.reply_end = part.arena.size();
     item.sum = context.fan.sum();
     item.status = context.fan.status();
+    timer.After(call, item);
     if (part.may_stop && part.arena.size() > kBatchReplyBytes / batch.part_count) [[unlikely]]
       break;
   }
+  timer.End(part.items.data() + part.ran_count);
   part.position = keyspace.sink().position();
 }
 
@@ -244,8 +249,7 @@ bool Engine::PartMayRun(const Part& part) const {
     return true;
   for (const Item& item : std::span(part.items).subspan(part.ran_count)) {
     const Call& call = part.batch->calls[item.call];
-    if (!CallMayRun(call, std::span(part.keys).subspan(item.key_begin, item.key_count), part.batch->db))
-      return false;
+    if (!CallMayRun(call, std::span(part.keys).subspan(item.key_begin, item.key_count))) return false;
   }
   return true;
 }
@@ -256,13 +260,13 @@ void Engine::BuildLocks(Part& part) const {
     const Call& call = part.batch->calls[item.call];
     if (call.error != CallError::kNone) continue;
     tx::LockMode mode = ModeOf(call);
-    if (call.command->row->route != Route::kKeys) {
+    if (call.whole || call.command->row->route != Route::kKeys) {
       if (!part.whole_shard || mode == tx::LockMode::kExclusive) part.whole_mode = mode;
       part.whole_shard = true;
     }
     for (const KeyRef& key : std::span(part.keys).subspan(item.key_begin, item.key_count)) {
       tx::KeyLock& lock = part.locks.emplace_back();
-      lock.fingerprint = db::LockFingerprint(part.batch->db, key.hash);
+      lock.fingerprint = db::LockFingerprint(key.db, key.hash);
       lock.mode = mode;
     }
   }

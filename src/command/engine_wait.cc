@@ -40,7 +40,7 @@ constexpr TimeMs kFarMs = 3'600'000;
 
 void Engine::StartWait(Batch* batch) {
   const Call& call = batch->calls[batch->stage_begin];
-  ++state_.stats.calls[call.command->index];
+  observation_.Began(*call.command);
   BuildParts(*batch);
   ReturnRoom(*batch);
   batch->wait.arrival = {state_.shard->stamp().value(), home_.value(), ++wait_sequence_};
@@ -167,7 +167,9 @@ void Engine::Visit(Part& part, size_t key_begin, size_t key_count) {
   context.db = &keyspace.database(batch.db);
   CallWait wait{&waits_, batch.wait.arrival, batch.wait.woken};
   context.wait = &wait;
+  const uint64_t begin = observation_.clock().Now();
   item.parked = call.command->row->handler(context) == Outcome::kPark;
+  item.ticks += shard::CycleClock::Between(begin, observation_.clock().Now());
   // The shards' clocks may differ by a little; several visits of one run name the earliest.
   if (!batch.wait.woken) item.park_deadline = std::min(item.park_deadline, context.park_deadline);
   item.reply_end = part.arena.size();
@@ -350,6 +352,16 @@ void Engine::PartLeft(Part& part) {
   Advance(batch);
 }
 
+void Engine::NoteWait(const Batch& batch, std::string_view reply) {
+  const Call& call = batch.calls[batch.stage_begin];
+  uint64_t ticks = 0;
+  for (size_t i = 0; i < batch.part_count; ++i) {
+    if (!batch.parts[i]->items.empty()) ticks += batch.parts[i]->items.front().ticks;
+  }
+  observation_.Answered(call, reply);
+  observation_.Unblocked(batch, call, ticks, batch.client != nullptr ? &batch.client->session : nullptr);
+}
+
 void Engine::AnswerWait(Batch* batch) {
   Part* served = batch->wait.served;
   if (served != nullptr) {
@@ -359,8 +371,9 @@ void Engine::AnswerWait(Batch* batch) {
     });
     if (!open) return;
   }
+  base::Buffer& reply = served != nullptr ? served->arena : batch->body_reply;
+  NoteWait(*batch, reply.view());
   if (batch->client != nullptr) {
-    base::Buffer& reply = served != nullptr ? served->arena : batch->body_reply;
     batch->client->out.Append(reply.view());
     AdaptBatchLimit(*batch->client, reply.size(), 1);
   }

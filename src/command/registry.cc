@@ -30,6 +30,8 @@ Command MakeCommand(const CommandRow& row, std::string_view prefix, size_t& inde
   command.index = static_cast<uint16_t>(index++);
   command.categories = ImpliedCategories(row);
   command.single_key = row.single_key();
+  // Redis' own mark for commands of constant (or logarithmic) time, and those that say so themselves.
+  command.cheap = (row.is(kFast) || row.complexity == "O(1)") && row.handler != nullptr && !row.is(kBlocking);
   for (const CommandRow& sub : row.subcommands) {
     command.subcommands.push_back(MakeCommand(sub, command.full_name + "|", index));
   }
@@ -110,6 +112,7 @@ size_t BeginOf(const KeySpec& spec, std::span<const std::string_view> args) {
 
 bool FindSpecKeys(const KeySpec& spec, std::span<const std::string_view> args,
                   std::vector<uint32_t>& positions) {
+  if (spec.begin == KeySpec::Begin::kUnknown || spec.find == KeySpec::Find::kUnknown) return true;
   size_t begin = BeginOf(spec, args);
   if (begin == 0) return true;
   if (begin >= args.size()) return false;
@@ -143,6 +146,7 @@ bool FindSpecKeys(const KeySpec& spec, std::span<const std::string_view> args,
 
 bool FindKeys(const CommandRow& row, std::span<const std::string_view> args,
               std::vector<uint32_t>& positions) {
+  if (row.routing.find_keys != nullptr) return row.routing.find_keys(args, positions);
   for (const KeySpec& spec : row.keys) {
     if ((spec.flags & kKeyNotKey) != 0) continue;
     if (!FindSpecKeys(spec, args, positions)) return false;

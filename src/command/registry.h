@@ -20,6 +20,7 @@ struct Command {
   uint16_t index = 0;               // position in the statistics arrays
   uint32_t categories = 0;          // declared and implied
   bool single_key = false;          // exactly one key, argument 1: the hot path needs no key search
+  bool cheap = false;               // takes about nothing whatever it finds (command/observation.h)
   std::vector<Command> subcommands;
 };
 

@@ -3,7 +3,6 @@
 // itself. Owned by one shard; `server` is shared and says itself what may be touched from where.
 
 #include <cstdint>
-#include <vector>
 
 #include "command/registry.h"
 #include "db/eviction_budget.h"
@@ -25,10 +24,11 @@ struct ShardStats {
   uint64_t connections_open = 0;
   uint64_t bytes_in = 0;
   uint64_t bytes_out = 0;
-  uint64_t errors = 0;
+  uint64_t reads = 0;           // from sockets
+  uint64_t writes = 0;          // to sockets
+  uint64_t expire_ticks = 0;    // spent on erasing what was due
   uint64_t batches_local = 0;   // runs of commands that never left the shard
   uint64_t batches_hopped = 0;  // runs that waited for another shard or a lock
-  std::vector<uint64_t> calls;  // by Command::index
 };
 
 struct ShardState {

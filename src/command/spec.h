@@ -6,9 +6,12 @@
 // tables. Row text (summary, complexity, arguments) is what COMMAND DOCS shows.
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
+#include <vector>
 
+#include "base/types.h"
 #include "shard/task.h"
 
 namespace moonshard::command {
@@ -109,8 +112,9 @@ enum KeyFlag : uint32_t {
 // Where keys stand among the arguments, in the terms of COMMAND INFO (Redis documentation, "key
 // specifications").
 struct KeySpec {
-  enum class Begin : uint8_t { kIndex, kKeyword };
-  enum class Find : uint8_t { kRange, kKeyNum };
+  // kUnknown: only CommandRow::find_keys can tell.
+  enum class Begin : uint8_t { kIndex, kKeyword, kUnknown };
+  enum class Find : uint8_t { kRange, kKeyNum, kUnknown };
   uint32_t flags = 0;
   Begin begin = Begin::kIndex;
   int16_t begin_index = 1;        // kIndex
@@ -167,6 +171,8 @@ enum class Merge : uint8_t {
   kSum,     // integers are added
   kOk,      // +OK, or the first part's error
   kPerKey,  // an array with one element per key, in the order of the arguments
+  kConcat,  // an array of all parts' elements; a part says how many it has (Context::BeginElements)
+  kDraw,    // one part's reply, drawn at random with the parts' sums as weights; null if all are 0
 };
 
 // Which shards a call visits when its keys do not say it.
@@ -174,6 +180,20 @@ enum class Route : uint8_t {
   kKeys,       // owners of the keys; without keys the home shard
   kAllShards,  // every shard, locked whole
   kCursor,     // the shard named in the cursor argument (SCAN)
+};
+
+// For calls whose routing their key specifications do not say. All see the arguments before the handler has
+// checked them: what makes no sense counts as absent, and the handler says what is wrong.
+struct CallRouting {
+  // In place of the key specifications: appends the positions of the keys; false if the arguments cannot hold
+  // them.
+  bool (*find_keys)(std::span<const std::string_view> args, std::vector<uint32_t>& positions) = nullptr;
+  // The database, beside the selected one, in which the call touches keys of the same names (COPY, MOVE):
+  // they are locked there too, and follow the others in Context::keys.
+  std::optional<uint16_t> (*other_db)(std::span<const std::string_view> args) = nullptr;
+  // Whether it may touch keys that it does not name (SORT with patterns): every shard is locked whole. Bodies
+  // only.
+  bool (*whole)(std::span<const std::string_view> args) = nullptr;
 };
 
 struct CommandRow {
@@ -193,11 +213,13 @@ struct CommandRow {
   Route route = Route::kKeys;
   std::span<const CommandRow> subcommands = {};
   std::span<const std::string_view> tips = {};
+  CallRouting routing = {};
 
   constexpr bool is(uint32_t flag) const { return (flags & flag) != 0; }
   // The form of most commands: exactly one key, at argument 1.
   constexpr bool single_key() const {
-    return keys.size() == 1 && keys[0].begin == KeySpec::Begin::kIndex && keys[0].begin_index == 1 &&
+    return routing.find_keys == nullptr && routing.other_db == nullptr && routing.whole == nullptr &&
+           keys.size() == 1 && keys[0].begin == KeySpec::Begin::kIndex && keys[0].begin_index == 1 &&
            keys[0].find == KeySpec::Find::kRange && keys[0].last == 0;
   }
 };
@@ -214,6 +236,7 @@ consteval bool RowsAreSane(std::span<const CommandRow> rows) {
     if (row.summary.empty() || row.since.empty()) return false;
     if (row.merge != Merge::kNone && row.handler == nullptr) return false;
     if (row.route == Route::kAllShards && row.merge == Merge::kNone) return false;
+    if (row.routing.whole != nullptr && (row.handler != nullptr || row.body == nullptr)) return false;
     // The handler of a blocking row also serves spread keys (engine_wait.cc).
     bool may_block = row.handler != nullptr && row.body == nullptr && row.merge == Merge::kNone;
     if (row.is(kBlocking) && !may_block) return false;

@@ -182,7 +182,9 @@ class TestControl final : public ServerControl {
   const Registry& registry() const override { return registry_; }
   LiveSettings& live() override { return live_; }
   std::vector<std::pair<std::string, std::string>> GetConfig(std::string_view) override { return {}; }
-  base::Status SetConfig(const std::vector<std::pair<std::string, std::string>>&) override { return {}; }
+  base::Status SetConfig(const std::vector<std::pair<std::string, std::string>>&, bool) override {
+    return {};
+  }
   bool PasswordMatches(std::string_view) override { return true; }
   void RequestShutdown() override {}
   uint64_t NextClientId() override { return ++last_id_; }
@@ -202,8 +204,8 @@ class TestShard : public shard::IdleHooks {
   TestShard(shard::Shard& shard, ServerControl& control)
       : keyspace_({.seed = 99, .random_seed = 1, .eviction = &control.live()}),
         budget_(keyspace_,
-                {control.live(), control.used_memory(), control.live().room_wanted, shard.shard_count()},
-                nullptr, 1),
+                {control.live(), control.used_memory(), control.live().budget, shard.shard_count()}, nullptr,
+                1),
         tx_(shard),
         state_(StateOf(shard, control)),
         engine_(state_, control.registry()) {

@@ -107,7 +107,11 @@ void ReplyKeySpec(resp::Reply& reply, const KeySpec& spec) {
   reply.Bulk("begin_search");
   reply.Map(2);
   reply.Bulk("type");
-  if (spec.begin == KeySpec::Begin::kIndex) {
+  if (spec.begin == KeySpec::Begin::kUnknown) {
+    reply.Bulk("unknown");
+    reply.Bulk("spec");
+    reply.Map(0);
+  } else if (spec.begin == KeySpec::Begin::kIndex) {
     reply.Bulk("index");
     reply.Bulk("spec");
     reply.Map(1);
@@ -125,6 +129,12 @@ void ReplyKeySpec(resp::Reply& reply, const KeySpec& spec) {
   reply.Bulk("find_keys");
   reply.Map(2);
   reply.Bulk("type");
+  if (spec.find == KeySpec::Find::kUnknown) {
+    reply.Bulk("unknown");
+    reply.Bulk("spec");
+    reply.Map(0);
+    return;
+  }
   bool range = spec.find == KeySpec::Find::kRange;
   reply.Bulk(range ? "range" : "keynum");
   reply.Bulk("spec");

@@ -1,9 +1,7 @@
-// Strings: GET SET MGET MSET INCR.
+// Strings: whole values of one key, read, set and taken.
 
-#include "command/shard_state.h"
-#include "commands/args.h"
+#include "commands/string_common.h"
 #include "commands/tables.h"
-#include "types/string_value.h"
 
 namespace moonshard::commands {
 
@@ -14,124 +12,126 @@ using command::ArgType;
 using command::CommandRow;
 using command::KeySpec;
 
-// The reply of GET for this key.
-void ReplyString(Context& context, const dash::Entry* entry) {
-  if (entry == nullptr) {
-    context.reply.Null();
-    return;
-  }
-  if (entry->type() != dash::Type::kString) {
-    context.reply.Error(db::kWrongType);
-    return;
-  }
-  char scratch[base::kMaxInt64Chars];
-  context.reply.Bulk(types::StringBytes(*entry, scratch));
+// Sets the key and sends the events; what a deadline in `options` says is `deadline`.
+base::Status SetValue(Context& context, std::string_view bytes, TimeMs deadline, bool gives_time) {
+  db::Key key = context.key();
+  MS_RETURN_IF_ERROR(context.db->SetString(key, bytes, deadline));
+  if (gives_time) NotifyGeneric(context.shard, *context.db, key.text, "expire");
+  return {};
 }
+
+// ---- GET and its relatives
 
 Outcome Get(Context& context) {
   ReplyString(context, context.db->Find(context.key()));
   return Outcome::kDone;
 }
 
-struct SetOptions {
-  enum class Condition : uint8_t { kAlways, kIfAbsent, kIfPresent };
-  Condition condition = Condition::kAlways;
-  bool keep_deadline = false;
-  bool get = false;
-  bool has_deadline = false;
-  TimeMs deadline = kNoDeadline;
-};
-
-enum class ParseResult : uint8_t { kOk, kSyntax, kNotInteger, kExpireTime };
-
-struct TimeOption {
-  std::string_view token;
-  TimeUnit unit;
-  TimeBase base;
-};
-constexpr TimeOption kTimeOptions[] = {{"EX", TimeUnit::kSeconds, TimeBase::kRelative},
-                                       {"PX", TimeUnit::kMilliseconds, TimeBase::kRelative},
-                                       {"EXAT", TimeUnit::kSeconds, TimeBase::kAbsolute},
-                                       {"PXAT", TimeUnit::kMilliseconds, TimeBase::kAbsolute}};
-
-ParseResult ParseDeadline(const TimeOption& option, std::string_view text, TimeMs now, SetOptions& options) {
-  auto amount = ParseInt64(text);
-  if (!amount) return ParseResult::kNotInteger;
-  if (*amount <= 0) return ParseResult::kExpireTime;
-  auto deadline = DeadlineOf(*amount, option.unit, option.base, now);
-  if (!deadline) return ParseResult::kExpireTime;
-  options.deadline = *deadline;
-  return ParseResult::kOk;
+Outcome Getset(Context& context) {
+  const dash::Entry* entry = context.db->Find(context.key());
+  const size_t reply_begin = context.reply.buffer().size();
+  ReplyString(context, entry);
+  if (entry != nullptr && !IsString(*entry)) return Outcome::kDone;
+  base::Status status = SetValue(context, context.arg(2), kNoDeadline, false);
+  if (status.ok()) return Outcome::kDone;
+  context.reply.buffer().Truncate(reply_begin);
+  return context.Fail(status);
 }
 
-// Redis checks the whole syntax first and the number afterwards, so the number's text is kept.
-ParseResult ParseSetOptions(const Context& context, TimeMs now, SetOptions& options) {
-  using Condition = SetOptions::Condition;
-  const TimeOption* time_option = nullptr;
-  std::string_view time_text;
-  for (size_t i = 3; i < context.args.size(); ++i) {
-    std::string_view word = context.args[i];
-    if (EqualsIgnoreCase(word, "NX") && options.condition != Condition::kIfPresent) {
-      options.condition = Condition::kIfAbsent;
-    } else if (EqualsIgnoreCase(word, "XX") && options.condition != Condition::kIfAbsent) {
-      options.condition = Condition::kIfPresent;
-    } else if (EqualsIgnoreCase(word, "GET")) {
-      options.get = true;
-    } else if (EqualsIgnoreCase(word, "KEEPTTL") && time_option == nullptr) {
-      options.keep_deadline = true;
-    } else {
-      const TimeOption* found = nullptr;
-      for (const TimeOption& candidate : kTimeOptions) {
-        if (EqualsIgnoreCase(word, candidate.token)) found = &candidate;
-      }
-      // The same one again is fine, the last counts.
-      bool other = time_option != nullptr && time_option != found;
-      if (found == nullptr || options.keep_deadline || other || i + 1 >= context.args.size()) {
-        return ParseResult::kSyntax;
-      }
-      time_option = found;
-      time_text = context.args[++i];
+Outcome Getdel(Context& context) {
+  const dash::Entry* entry = context.db->Find(context.key());
+  ReplyString(context, entry);
+  if (entry != nullptr && IsString(*entry)) context.db->Erase(context.key(), "del");
+  return Outcome::kDone;
+}
+
+// What GETEX does to the deadline of a key that is there.
+base::Status ChangeDeadline(Context& context, const StringOptions& options, TimeMs deadline) {
+  db::Key key = context.key();
+  dash::Table::Ref ref = context.db->FindForWrite(key);
+  if (options.has(kOptTime)) {
+    if (options.time->base == TimeBase::kAbsolute && deadline <= context.shard.keyspace->now()) {
+      context.db->EraseRef(ref, types::MutationReason::kCommand, "del");
+      return {};
     }
+    MS_RETURN_IF_ERROR(context.db->SetDeadline(ref, deadline));
+    NotifyGeneric(context.shard, *context.db, key.text, "expire");
+  } else if (options.has(kOptPersist) && context.db->table().entry(ref)->has_deadline()) {
+    MS_RETURN_IF_ERROR(context.db->SetDeadline(ref, kNoDeadline));
+    NotifyGeneric(context.shard, *context.db, key.text, "persist");
   }
-  if (time_option == nullptr) return ParseResult::kOk;
-  options.has_deadline = true;
-  return ParseDeadline(*time_option, time_text, now, options);
+  return {};
+}
+
+Outcome Getex(Context& context) {
+  StringOptions options;
+  if (!ParseStringOptions(context.args.subspan(2), kOptTime | kOptPersist, options)) {
+    return context.Fail(db::kSyntax);
+  }
+  const dash::Entry* entry = context.db->Find(context.key());
+  if (entry == nullptr || !IsString(*entry)) {
+    ReplyString(context, entry);
+    return Outcome::kDone;
+  }
+  std::optional<TimeMs> deadline = kNoDeadline;
+  if (options.has(kOptTime)) {
+    deadline = ResolveDeadline(context, *options.time, options.time_text);
+    if (!deadline) return Outcome::kDone;
+  }
+  const size_t reply_begin = context.reply.buffer().size();
+  ReplyString(context, entry);
+  base::Status status = ChangeDeadline(context, options, *deadline);
+  if (status.ok()) return Outcome::kDone;
+  context.reply.buffer().Truncate(reply_begin);
+  return context.Fail(status);
+}
+
+// ---- SET and its relatives
+
+// Whether NX, XX or a comparison lets the change through.
+base::Result<bool> Allows(const StringOptions& options, const dash::Entry* entry) {
+  if (options.has(kOptNx)) return entry == nullptr;
+  if (options.has(kOptXx)) return entry != nullptr;
+  const uint32_t compare = options.given & kOptCompare;
+  if (compare == 0) return true;
+  if (entry == nullptr) return (compare & (kOptIfNe | kOptIfDne)) != 0;
+  if (!IsString(*entry)) return db::kWrongType;
+  MS_RETURN_IF_ERROR(CheckOperand(compare, options.operand));
+  return Compares(compare, options.operand, *entry);
 }
 
 Outcome SetWithOptions(Context& context) {
-  SetOptions options;
-  switch (ParseSetOptions(context, context.shard.keyspace->now(), options)) {
-    case ParseResult::kOk:
-      break;
-    case ParseResult::kSyntax:
-      return context.Fail(db::kSyntax);
-    case ParseResult::kNotInteger:
-      return context.Fail(db::kNotAnInteger);
-    case ParseResult::kExpireTime:
-      return FailExpireTime(context);
+  constexpr uint32_t kAccepted = kOptNx | kOptXx | kOptGet | kOptKeepTtl | kOptTime | kOptCompare;
+  StringOptions options;
+  if (!ParseStringOptions(context.args.subspan(3), kAccepted, options)) return context.Fail(db::kSyntax);
+  std::optional<TimeMs> deadline = kNoDeadline;
+  if (options.has(kOptTime)) {
+    deadline = ResolveDeadline(context, *options.time, options.time_text);
+    if (!deadline) return Outcome::kDone;
   }
-  db::Key key = context.key();
-  dash::Table::Ref ref = context.db->FindForWrite(key);
-  const dash::Entry* old_entry = ref ? context.db->table().entry(ref) : nullptr;
-  if (options.get) {
-    if (old_entry != nullptr && old_entry->type() != dash::Type::kString) return context.Fail(db::kWrongType);
+  const bool get = options.has(kOptGet);
+  const dash::Entry* entry =
+      get ? context.db->Find(context.key()) : EntryOf(context, context.db->FindForWrite(context.key()));
+  const size_t reply_begin = context.reply.buffer().size();
+  if (get) {
+    ReplyString(context, entry);
+    if (entry != nullptr && !IsString(*entry)) return Outcome::kDone;
   }
-  using Condition = SetOptions::Condition;
-  bool allowed = options.condition == Condition::kAlways ||
-                 (options.condition == Condition::kIfPresent) == (old_entry != nullptr);
-  size_t reply_begin = context.reply.buffer().size();
-  if (options.get) ReplyString(context, old_entry);
-  if (!allowed) {
-    if (!options.get) context.reply.Null();
-    return Outcome::kDone;
+  auto allowed = Allows(options, entry);
+  base::Status status = allowed.status();
+  if (status.ok()) {
+    if (!*allowed) {
+      if (!get) context.reply.Null();
+      return Outcome::kDone;
+    }
+    if (options.has(kOptKeepTtl) && entry != nullptr) deadline = entry->deadline();
+    status = SetValue(context, context.arg(2), *deadline, options.has(kOptTime));
   }
-  TimeMs deadline = options.keep_deadline && old_entry != nullptr ? old_entry->deadline() : options.deadline;
-  base::Status status = context.db->SetString(key, context.arg(2), deadline);
   if (!status.ok()) {
     context.reply.buffer().Truncate(reply_begin);
     return context.Fail(status);
   }
-  if (!options.get) context.reply.Ok();
+  if (!get) context.reply.Ok();
   return Outcome::kDone;
 }
 
@@ -144,54 +144,55 @@ Outcome Set(Context& context) {
   return Outcome::kDone;
 }
 
-Outcome Mget(Context& context) {
-  for (size_t i = 0; i < context.keys.size(); ++i) {
-    const dash::Entry* entry = context.db->Find(context.key(i));
-    // A key of another type counts as absent.
-    if (entry != nullptr && entry->type() != dash::Type::kString) entry = nullptr;
-    ReplyString(context, entry);
-    context.fan.EndKey(context.reply.buffer().size());
-  }
-  return Outcome::kDone;
-}
-
-Outcome Mset(Context& context) {
-  // Framing found the keys at every second argument; an odd rest is left without its value.
-  if (context.args.size() % 2 == 0) {
-    context.fan.Fail(db::kMsetArity);
+Outcome Setnx(Context& context) {
+  if (context.db->FindForWrite(context.key())) {
+    context.reply.Integer(0);
     return Outcome::kDone;
   }
-  for (size_t i = 0; i < context.keys.size(); ++i) {
-    base::Status status =
-        context.db->SetString(context.key(i), context.arg(context.keys[i].arg + 1u), kNoDeadline);
-    if (!status.ok()) context.fan.Fail(std::move(status));
-  }
+  base::Status status = SetValue(context, context.arg(2), kNoDeadline, false);
+  if (!status.ok()) return context.Fail(status);
+  context.reply.Integer(1);
   return Outcome::kDone;
 }
 
-Outcome Incr(Context& context) {
-  auto value = context.db->IncrementBy(context.key(), 1);
-  if (!value.ok()) return context.Fail(value.status());
-  context.reply.Integer(*value);
+Outcome SetWithTime(Context& context, const TimeOption& option) {
+  auto deadline = ResolveDeadline(context, option, context.arg(2));
+  if (!deadline) return Outcome::kDone;
+  base::Status status = SetValue(context, context.arg(3), *deadline, true);
+  if (!status.ok()) return context.Fail(status);
+  context.reply.Ok();
   return Outcome::kDone;
+}
+
+Outcome Setex(Context& context) {
+  return SetWithTime(context, {"EX", TimeUnit::kSeconds, TimeBase::kRelative});
+}
+Outcome Psetex(Context& context) {
+  return SetWithTime(context, {"PX", TimeUnit::kMilliseconds, TimeBase::kRelative});
 }
 
 // ---- rows
 
 constexpr KeySpec kReadKey[] = {{.flags = command::kKeyRo | command::kKeyAccess}};
 constexpr KeySpec kUpdateKey[] = {{.flags = command::kKeyRw | command::kKeyAccess | command::kKeyUpdate}};
+constexpr KeySpec kTimeKey[] = {{.flags = command::kKeyRw | command::kKeyAccess | command::kKeyUpdate,
+                                 .notes = "RW and UPDATE because it changes the TTL"}};
+constexpr KeySpec kTakeKey[] = {{.flags = command::kKeyRw | command::kKeyAccess | command::kKeyDelete}};
+constexpr KeySpec kInsertKey[] = {{.flags = command::kKeyOw | command::kKeyInsert}};
+constexpr KeySpec kOverwriteKey[] = {{.flags = command::kKeyOw | command::kKeyUpdate}};
 constexpr KeySpec kSetKey[] = {
     {.flags = command::kKeyRw | command::kKeyAccess | command::kKeyUpdate | command::kKeyVariable,
      .notes = "RW and ACCESS due to the optional `GET` argument"}};
-constexpr KeySpec kReadKeys[] = {{.flags = command::kKeyRo | command::kKeyAccess, .last = -1}};
-constexpr KeySpec kOverwritePairs[] = {
-    {.flags = command::kKeyOw | command::kKeyUpdate, .last = -1, .step = 2}};
 
 constexpr ArgSpec kKeyArgument[] = {{.name = "key", .type = ArgType::kKey, .key_spec = 0}};
-constexpr ArgSpec kKeysArgument[] = {
-    {.name = "key", .type = ArgType::kKey, .flags = command::kMultiple, .key_spec = 0}};
+constexpr ArgSpec kKeyValueArguments[] = {{.name = "key", .type = ArgType::kKey, .key_spec = 0},
+                                          {.name = "value"}};
 constexpr ArgSpec kSetCondition[] = {{.name = "nx", .type = ArgType::kPureToken, .token = "NX"},
-                                     {.name = "xx", .type = ArgType::kPureToken, .token = "XX"}};
+                                     {.name = "xx", .type = ArgType::kPureToken, .token = "XX"},
+                                     {.name = "ifeq-value", .token = "IFEQ", .since = "8.4.0"},
+                                     {.name = "ifne-value", .token = "IFNE", .since = "8.4.0"},
+                                     {.name = "ifdeq-digest", .token = "IFDEQ", .since = "8.4.0"},
+                                     {.name = "ifdne-digest", .token = "IFDNE", .since = "8.4.0"}};
 constexpr ArgSpec kSetExpiration[] = {
     {.name = "seconds", .type = ArgType::kInteger, .token = "EX", .since = "2.6.12"},
     {.name = "milliseconds", .type = ArgType::kInteger, .token = "PX", .since = "2.6.12"},
@@ -214,12 +215,23 @@ constexpr ArgSpec kSetArguments[] = {{.name = "key", .type = ArgType::kKey, .key
                                       .type = ArgType::kOneOf,
                                       .flags = command::kOptional,
                                       .arguments = kSetExpiration}};
-constexpr ArgSpec kPairArguments[] = {{.name = "key", .type = ArgType::kKey, .key_spec = 0},
-                                      {.name = "value"}};
-constexpr ArgSpec kMsetArguments[] = {
-    {.name = "key_value", .type = ArgType::kBlock, .flags = command::kMultiple, .arguments = kPairArguments}};
-constexpr std::string_view kMgetTips[] = {"request_policy:multi_shard"};
-constexpr std::string_view kMsetTips[] = {"request_policy:multi_shard", "response_policy:all_succeeded"};
+constexpr ArgSpec kGetexExpiration[] = {
+    {.name = "seconds", .type = ArgType::kInteger, .token = "EX"},
+    {.name = "milliseconds", .type = ArgType::kInteger, .token = "PX"},
+    {.name = "unix-time-seconds", .type = ArgType::kUnixTime, .token = "EXAT"},
+    {.name = "unix-time-milliseconds", .type = ArgType::kUnixTime, .token = "PXAT"},
+    {.name = "persist", .type = ArgType::kPureToken, .token = "PERSIST"}};
+constexpr ArgSpec kGetexArguments[] = {{.name = "key", .type = ArgType::kKey, .key_spec = 0},
+                                       {.name = "expiration",
+                                        .type = ArgType::kOneOf,
+                                        .flags = command::kOptional,
+                                        .arguments = kGetexExpiration}};
+constexpr ArgSpec kSetexArguments[] = {{.name = "key", .type = ArgType::kKey, .key_spec = 0},
+                                       {.name = "seconds", .type = ArgType::kInteger},
+                                       {.name = "value"}};
+constexpr ArgSpec kPsetexArguments[] = {{.name = "key", .type = ArgType::kKey, .key_spec = 0},
+                                        {.name = "milliseconds", .type = ArgType::kInteger},
+                                        {.name = "value"}};
 
 constexpr CommandRow kRows[] = {
     {.name = "get",
@@ -233,43 +245,50 @@ constexpr CommandRow kRows[] = {
      .summary = "Returns the string value of a key.",
      .arguments = kKeyArgument,
      .handler = Get},
-    {.name = "incr",
+    {.name = "getdel",
      .arity = 2,
+     .flags = command::kWrite | command::kFast,
+     .categories = command::kCatString,
+     .keys = kTakeKey,
+     .group = command::Group::kString,
+     .since = "6.2.0",
+     .complexity = "O(1)",
+     .summary = "Returns the string value of a key and deletes the key.",
+     .arguments = kKeyArgument,
+     .handler = Getdel},
+    {.name = "getex",
+     .arity = -2,
+     .flags = command::kWrite | command::kFast,
+     .categories = command::kCatString,
+     .keys = kTimeKey,
+     .group = command::Group::kString,
+     .since = "6.2.0",
+     .complexity = "O(1)",
+     .summary = "Returns the string value of a key and may change its time to live.",
+     .arguments = kGetexArguments,
+     .handler = Getex},
+    {.name = "getset",
+     .arity = 3,
      .flags = command::kWrite | command::kDenyOom | command::kFast,
      .categories = command::kCatString,
      .keys = kUpdateKey,
      .group = command::Group::kString,
      .since = "1.0.0",
      .complexity = "O(1)",
-     .summary = "Adds one to the integer at a key; an absent key counts as 0.",
-     .arguments = kKeyArgument,
-     .handler = Incr},
-    {.name = "mget",
-     .arity = -2,
-     .flags = command::kReadonly | command::kFast,
-     .categories = command::kCatString,
-     .keys = kReadKeys,
-     .group = command::Group::kString,
-     .since = "1.0.0",
-     .complexity = "O(N) for N keys",
-     .summary = "Returns the string values of several keys, read at one moment.",
-     .arguments = kKeysArgument,
-     .handler = Mget,
-     .merge = command::Merge::kPerKey,
-     .tips = kMgetTips},
-    {.name = "mset",
-     .arity = -3,
+     .summary = "Sets a key to a string value and returns the former one.",
+     .arguments = kKeyValueArguments,
+     .handler = Getset},
+    {.name = "psetex",
+     .arity = 4,
      .flags = command::kWrite | command::kDenyOom,
      .categories = command::kCatString,
-     .keys = kOverwritePairs,
+     .keys = kOverwriteKey,
      .group = command::Group::kString,
-     .since = "1.0.1",
-     .complexity = "O(N) for N keys",
-     .summary = "Sets several keys to string values, all at one moment.",
-     .arguments = kMsetArguments,
-     .handler = Mset,
-     .merge = command::Merge::kOk,
-     .tips = kMsetTips},
+     .since = "2.6.0",
+     .complexity = "O(1)",
+     .summary = "Sets a key to a string value with a time to live in milliseconds.",
+     .arguments = kPsetexArguments,
+     .handler = Psetex},
     {.name = "set",
      .arity = -3,
      .flags = command::kWrite | command::kDenyOom,
@@ -281,6 +300,28 @@ constexpr CommandRow kRows[] = {
      .summary = "Sets a key to a string value, whatever it held before.",
      .arguments = kSetArguments,
      .handler = Set},
+    {.name = "setex",
+     .arity = 4,
+     .flags = command::kWrite | command::kDenyOom,
+     .categories = command::kCatString,
+     .keys = kOverwriteKey,
+     .group = command::Group::kString,
+     .since = "2.0.0",
+     .complexity = "O(1)",
+     .summary = "Sets a key to a string value with a time to live in seconds.",
+     .arguments = kSetexArguments,
+     .handler = Setex},
+    {.name = "setnx",
+     .arity = 3,
+     .flags = command::kWrite | command::kDenyOom | command::kFast,
+     .categories = command::kCatString,
+     .keys = kInsertKey,
+     .group = command::Group::kString,
+     .since = "1.0.0",
+     .complexity = "O(1)",
+     .summary = "Sets a key to a string value if there is no such key.",
+     .arguments = kKeyValueArguments,
+     .handler = Setnx},
 };
 static_assert(command::RowsAreSane(kRows));
 

@@ -5,8 +5,12 @@
 namespace moonshard::commands {
 
 std::span<const std::span<const command::CommandRow>> AllCommands() {
-  static const std::array tables = {StringCommands(), GenericCommands(), ObjectCommands(),
-                                    ConnectionCommands(), ServerCommands()};
+  static const std::array tables = {
+      BitmapCommands(),     ConfigCommands(),       ConnectionCommands(),  ExpireCommands(),
+      GenericCommands(),    GenericMoveCommands(),  GenericScanCommands(), ObjectCommands(),
+      ServerCommands(),     SlowlogCommands(),      StringCommands(),      StringCompareCommands(),
+      StringEditCommands(), StringIncrexCommands(), StringLcsCommands(),   StringManyCommands(),
+  };
   return tables;
 }
 

@@ -1,5 +1,7 @@
 #include "dash/directory.h"
 
+#include <utility>
+
 #include "base/check.h"
 
 namespace moonshard::dash {
@@ -82,6 +84,16 @@ void Directory::Reset() {
     root_shift_ = 63;
   }
   first_.single = kEmpty;
+}
+
+void Directory::Swap(Directory& other) {
+  // A root of one entry lies inside, and its entry holds its slot itself: that much stays where it is.
+  std::swap(first_.single, other.first_.single);
+  std::swap(root_, other.root_);
+  if (root_ == &other.first_) root_ = &first_;
+  if (other.root_ == &first_) other.root_ = &other.first_;
+  std::swap(root_shift_, other.root_shift_);
+  std::swap(bytes_, other.bytes_);
 }
 
 }  // namespace moonshard::dash

@@ -47,6 +47,8 @@ class Directory {
   void SetRange(uint64_t prefix, uint32_t depth, Slot value);
   // Back to one empty slot.
   void Reset();
+  // Both use the same slab.
+  void Swap(Directory& other);
 
   size_t bytes() const { return bytes_; }
 

@@ -317,26 +317,41 @@ void Table::RemoveEmpty(Segment& segment) {
   }
 }
 
-void Table::FreeEverything() {
-  if (segment_count_ == 0) return;
-  uint64_t position = 0;
-  do {
-    Segment* segment = SegmentAt(directory_.Lookup(position));
-    position = EndOf(*segment);
-    while (segment != nullptr) {
-      for (uint64_t mask = Occupied(*segment); mask != 0; mask &= mask - 1) {
-        slab_.Free(segment->handles[std::countr_zero(mask)]);
+// Frees the segment at this prefix with what is in it and behind it; the prefix of the next one, 0 after the
+// last. The directory still names them.
+uint64_t Table::FreeSegmentsAt(uint64_t position) {
+  Segment* segment = SegmentAt(directory_.Lookup(position));
+  const uint64_t end = EndOf(*segment);
+  while (segment != nullptr) {
+    for (uint64_t mask = Occupied(*segment); mask != 0; mask &= mask - 1) {
+      const Handle handle = segment->handles[std::countr_zero(mask)];
+      if (EntryAt(handle)->has_deadline()) {
+        --deadline_count_;
+        deadline_sum_ -= EntryAt(handle)->deadline();
       }
-      Segment* next = segment->overflow != kNoHandle ? slab_.Get<Segment>(segment->overflow) : nullptr;
-      FreeSegment(*segment);
-      segment = next;
+      entry_bytes_ -= slab_.Free(handle);
     }
-  } while (position != 0);
+    size_ -= segment->count;
+    Segment* next = segment->overflow != kNoHandle ? slab_.Get<Segment>(segment->overflow) : nullptr;
+    FreeSegment(*segment);
+    segment = next;
+  }
+  return end;
+}
+
+void Table::FreeEverything() {
+  if (segment_count_ != 0) {
+    uint64_t position = dismantled_;
+    do {
+      position = FreeSegmentsAt(position);
+    } while (position != 0);
+  }
   directory_.Reset();
   wheel_.Close();
-  size_ = entry_bytes_ = deadline_count_ = 0;
+  MS_DCHECK(size_ == 0 && entry_bytes_ == 0 && deadline_count_ == 0 && deadline_sum_ == 0);
   due_segment_ = nullptr;
   due_mask_ = 0;
+  dismantled_ = 0;
 }
 
 void Table::Clear() {
@@ -346,6 +361,24 @@ void Table::Clear() {
     cursor = TouchNext(cursor);
   } while (cursor != 0);
   FreeEverything();
+}
+
+void Table::Swap(Table& other) {
+  MS_DCHECK(&slab_ == &other.slab_ && seed_ == other.seed_ && hash_ == other.hash_);
+  MS_DCHECK(dismantled_ == 0 && other.dismantled_ == 0);
+  directory_.Swap(other.directory_);
+  wheel_.Swap(other.wheel_);
+  std::swap(size_, other.size_);
+  std::swap(segment_count_, other.segment_count_);
+  std::swap(entry_bytes_, other.entry_bytes_);
+  std::swap(deadline_count_, other.deadline_count_);
+  std::swap(deadline_sum_, other.deadline_sum_);
+  std::swap(epoch_, other.epoch_);
+  std::swap(hook_, other.hook_);
+  std::swap(hook_owner_, other.hook_owner_);
+  std::swap(due_segment_, other.due_segment_);
+  std::swap(due_mask_, other.due_mask_);
+  std::swap(due_now_, other.due_now_);
 }
 
 // ---- entries
@@ -373,6 +406,7 @@ Table::Ref Table::Insert(uint64_t hash, std::string_view key, Type type, uint8_t
   entry_bytes_ += slab_.BlockBytes(handle);
   if (has_deadline) {
     ++deadline_count_;
+    deadline_sum_ += deadline;
     LowerEarliest(*ref.segment, deadline);
   }
   return ref;
@@ -383,7 +417,10 @@ void Table::Erase(Ref ref) {
   MS_DCHECK(segment.tags[ref.slot] != 0);
   PrepareChange(segment);
   const Handle handle = segment.handles[ref.slot];
-  if (EntryAt(handle)->has_deadline()) --deadline_count_;
+  if (EntryAt(handle)->has_deadline()) {
+    --deadline_count_;
+    deadline_sum_ -= EntryAt(handle)->deadline();
+  }
   entry_bytes_ -= slab_.Free(handle);
   segment.tags[ref.slot] = 0;
   --segment.count;
@@ -407,6 +444,7 @@ Entry* Table::SetDeadline(Ref ref, TimeMs deadline) {
   if (!had_deadline && !has_deadline) return at;
   if (has_deadline && !wheel_.Open()) return nullptr;
   PrepareChange(*ref.segment);
+  const TimeMs old_deadline = had_deadline ? at->deadline() : 0;
   if (had_deadline && has_deadline) {
     at->set_deadline(deadline);
   } else {
@@ -414,6 +452,7 @@ Entry* Table::SetDeadline(Ref ref, TimeMs deadline) {
     if (at == nullptr) return nullptr;
     deadline_count_ += has_deadline ? size_t{1} : ~size_t{0};
   }
+  deadline_sum_ += (has_deadline ? deadline : 0) - old_deadline;
   if (has_deadline) LowerEarliest(*ref.segment, deadline);
   return at;
 }
@@ -530,6 +569,7 @@ void Table::DeferDue(Ref ref, TimeMs until) {
 
 void Table::CheckInvariants() const {
   size_t entries = 0, segments = 0, deadlines = 0, bytes = 0, filed = 0;
+  __int128 deadline_sum = 0;
   uint64_t position = 0;
   bool due_segment_found = due_mask_ == 0;
   MS_CHECK((size_ == 0) == (segment_count_ == 0));
@@ -560,6 +600,7 @@ void Table::CheckInvariants() const {
         MS_CHECK(e->deadline() >= at->earliest || e->deadline() <= due_now_);
         ++entries;
         deadlines += e->has_deadline() ? 1 : 0;
+        deadline_sum += e->has_deadline() ? e->deadline() : 0;
         bytes += slab_.BlockBytes(at->handles[i]);
       }
       at = at->overflow != kNoHandle ? slab_.Get<Segment>(at->overflow) : nullptr;
@@ -568,7 +609,7 @@ void Table::CheckInvariants() const {
     if (position == 0) break;
   }
   MS_CHECK(entries == size_ && segments == segment_count_ && deadlines == deadline_count_ &&
-           bytes == entry_bytes_);
+           deadline_sum == deadline_sum_ && bytes == entry_bytes_);
   MS_CHECK(filed == wheel_.size() && due_segment_found);
   wheel_.CheckInvariants();
 }

@@ -83,9 +83,21 @@ class Table {
   bool ReserveForDeadlines() { return wheel_.Open(); }
   void Erase(Ref ref);
   void Clear();
+  // Exchanges two tables of one slab and one seed, snapshot hooks included. O(1).
+  void Swap(Table& other);
+  // Takes a table apart that nobody uses any more, a bounded step at a time: calls fn(const Entry&) for each
+  // entry of the next segments, until it has seen about `limit`, and frees them. False once nothing is left.
+  // In between only Dismantle and the accounts may be called, or the table destroyed.
+  template <class Fn>
+  bool Dismantle(size_t limit, Fn&& fn);
 
   size_t size() const { return size_; }
   size_t deadline_count() const { return deadline_count_; }
+  // The average of all deadlines; 0 if there are none.
+  double deadline_mean() const {
+    return deadline_count_ == 0 ? 0.0
+                                : static_cast<double>(deadline_sum_) / static_cast<double>(deadline_count_);
+  }
   // Segments, directory and wheel.
   size_t index_bytes() const {
     return segment_count_ * sizeof(Segment) + directory_.bytes() + wheel_.bytes();
@@ -136,6 +148,8 @@ class Table {
   // not in the table yet needs no hook: segments are created with the current epoch.
   using ChangeHook = void (*)(void* owner, Segment& segment);
   void SetEpoch(uint64_t epoch, ChangeHook hook, void* owner);
+  // An empty table that takes the place of `other` goes on with its epoch.
+  void TakeEpochOf(const Table& other) { SetEpoch(other.epoch_, other.hook_, other.hook_owner_); }
   // To be called before value bytes are changed in place.
   MS_ALWAYS_INLINE void Touch(Ref ref) { PrepareChange(*ref.segment); }
   // The snapshot's walk: runs the hook for the segment at this position unless it has the epoch, and returns
@@ -192,6 +206,7 @@ class Table {
   void RemoveEmpty(Segment& segment);
   void DropOverflow(Segment& segment);
   void FreeEverything();
+  uint64_t FreeSegmentsAt(uint64_t position);
 
   // Entries (table.cc).
   Entry* Relayout(Ref ref, size_t value_bytes, TimeMs deadline);
@@ -212,6 +227,7 @@ class Table {
   size_t segment_count_ = 0;
   size_t entry_bytes_ = 0;
   size_t deadline_count_ = 0;
+  __int128 deadline_sum_ = 0;  // of 48 bits each
 
   uint64_t epoch_ = 0;
   ChangeHook hook_ = nullptr;
@@ -222,6 +238,8 @@ class Table {
   Segment* due_segment_ = nullptr;
   uint64_t due_mask_ = 0;
   TimeMs due_now_ = 0;
+  // Dismantle has freed all segments before this prefix.
+  uint64_t dismantled_ = 0;
 };
 
 MS_ALWAYS_INLINE Table::Ref Table::FindInSegment(Segment* segment, uint16_t tag, std::string_view key) const {
@@ -287,6 +305,23 @@ void Table::ForEachInSegment(Segment& segment, Fn&& fn) const {
   for (uint64_t mask = Occupied(segment); mask != 0; mask &= mask - 1) {
     Visit(fn, segment, static_cast<uint32_t>(std::countr_zero(mask)));
   }
+}
+
+template <class Fn>
+bool Table::Dismantle(size_t limit, Fn&& fn) {
+  for (size_t seen = 0; segment_count_ != 0 && seen < limit;) {
+    Segment* segment = SegmentAt(directory_.Lookup(dismantled_));
+    while (true) {
+      PrepareChange(*segment);
+      ForEachInSegment(*segment, [&](const Entry* at) { fn(*at); });
+      seen += kSegmentSlots;
+      if (segment->overflow == kNoHandle) break;
+      segment = slab_.Get<Segment>(segment->overflow);
+    }
+    dismantled_ = FreeSegmentsAt(dismantled_);
+    if (dismantled_ == 0) FreeEverything();
+  }
+  return segment_count_ != 0;
 }
 
 template <class Fn>

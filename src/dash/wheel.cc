@@ -24,6 +24,13 @@ void DeadlineWheel::Close() {
   heads_ = nullptr;
 }
 
+void DeadlineWheel::Swap(DeadlineWheel& other) {
+  std::swap(time_, other.time_);
+  std::swap(size_, other.size_);
+  std::swap(bits_, other.bits_);
+  std::swap(heads_, other.heads_);
+}
+
 uint32_t DeadlineWheel::BucketOf(TimeMs earliest) const {
   const uint64_t due = std::max(static_cast<uint64_t>(earliest), time_);
   const uint64_t difference = due ^ time_;

@@ -32,6 +32,8 @@ class DeadlineWheel {
   bool Open();
   // Gives them back; the wheel must be empty.
   void Close();
+  // Both use the same slab.
+  void Swap(DeadlineWheel& other);
 
   // Files the segment under segment.earliest, or takes it out if that is kNoDeadline.
   void Update(Segment& segment);

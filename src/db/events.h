@@ -26,9 +26,20 @@ struct EventName {
   EventClass event_class;
   std::string_view name;
 };
+// For one of several changes that the caller announces together.
+inline constexpr EventName kEventNone{EventClass::kGeneric, {}};
 inline constexpr EventName kEventSet{EventClass::kString, "set"};
 inline constexpr EventName kEventIncrement{EventClass::kString, "incrby"};
+inline constexpr EventName kEventIncrementFloat{EventClass::kString, "incrbyfloat"};
+inline constexpr EventName kEventAppend{EventClass::kString, "append"};
+inline constexpr EventName kEventSetRange{EventClass::kString, "setrange"};
+inline constexpr EventName kEventNew{EventClass::kNew, "new"};
+inline constexpr EventName kEventExpire{EventClass::kGeneric, "expire"};
+inline constexpr EventName kEventPersist{EventClass::kGeneric, "persist"};
 inline constexpr EventName kEventRenameTo{EventClass::kGeneric, "rename_to"};
+inline constexpr EventName kEventMoveTo{EventClass::kGeneric, "move_to"};
+inline constexpr EventName kEventCopyTo{EventClass::kGeneric, "copy_to"};
+inline constexpr EventName kEventRestore{EventClass::kGeneric, "restore"};
 
 struct Event {
   EventClass event_class;
@@ -40,6 +51,8 @@ struct Event {
 class EventListener {
  public:
   virtual void OnEvent(const Event& event) = 0;
+  // Two databases exchanged their keys: any key of theirs may have come or gone. No client is told.
+  virtual void OnSwap(DbIndex, DbIndex) {}
 
  protected:
   ~EventListener() = default;
@@ -50,6 +63,9 @@ class EventSink {
   MS_ALWAYS_INLINE void Notify(const Event& event) {
     if (!listeners_.empty()) [[unlikely]]
       Deliver(event);
+  }
+  void NotifySwap(DbIndex a, DbIndex b) {
+    for (EventListener* listener : listeners_) listener->OnSwap(a, b);
   }
   void Attach(EventListener& listener) { listeners_.push_back(&listener); }
   void Detach(EventListener& listener) { std::erase(listeners_, &listener); }

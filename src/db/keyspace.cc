@@ -1,6 +1,7 @@
 #include "db/keyspace.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "db/errors.h"
 
@@ -63,6 +64,10 @@ size_t Keyspace::ExpireDue(size_t limit, const LockView* locks) {
   return erased;
 }
 
+Keyspace::~Keyspace() {
+  FreeRetired(std::numeric_limits<size_t>::max());
+}
+
 Database::Database(Keyspace& keyspace, DbIndex index)
     : keyspace_(keyspace),
       index_(index),
@@ -108,16 +113,18 @@ Table::Ref Database::FindForWrite(const Key& key) {
   return ref;
 }
 
-base::Status Database::SetString(const Key& key, std::string_view bytes, TimeMs deadline, EventName event) {
+base::Status Database::SetString(const Key& key, std::string_view bytes, TimeMs deadline, EventName event,
+                                 types::StringForm form) {
   Table::Ref ref = FindForWrite(key);
-  MS_RETURN_IF_ERROR(Store(key, ref, bytes, deadline));
+  MS_RETURN_IF_ERROR(Store(key, ref, bytes, deadline, form));
   if (!ref) keyspace_.events_.Notify({EventClass::kNew, "new", index_, key.text});
   keyspace_.events_.Notify({event.event_class, event.name, index_, key.text});
   return {};
 }
 
-base::Status Database::Store(const Key& key, Table::Ref ref, std::string_view bytes, TimeMs deadline) {
-  types::StringShape shape = types::ShapeOf(bytes);
+base::Status Database::Store(const Key& key, Table::Ref ref, std::string_view bytes, TimeMs deadline,
+                             types::StringForm form) {
+  types::StringShape shape = types::ShapeOf(bytes, form);
   types::HeapString heap{nullptr, 0};
   if (shape.encoding == types::kStringHeap) {
     heap = types::MakeHeap(bytes);
@@ -165,54 +172,23 @@ base::Status Database::Replace(Table::Ref ref, const types::StringShape& shape, 
   }
   keyspace_.outside_bytes_ -= types::OutsideBytes(*entry);
   types::ReleaseOutside(*entry);
-  // The smaller of the two forms between: HasRoom counts on it.
-  if (deadline == kNoDeadline) MS_CHECK(table_.SetDeadline(ref, deadline) != nullptr);
-  entry = table_.Resize(ref, shape.value_bytes);
-  MS_CHECK(entry != nullptr);
-  if (entry->deadline() != deadline) {
-    entry = table_.SetDeadline(ref, deadline);
-    MS_CHECK(entry != nullptr);
-  }
+  entry = Reshape(ref, shape.value_bytes, deadline);
   entry->set_type(dash::Type::kString, shape.encoding);
   types::StoreString(*entry, shape, bytes, heap);
   keyspace_.outside_bytes_ += types::OutsideBytes(*entry);
   return {};
 }
 
-base::Result<int64_t> Database::IncrementBy(const Key& key, int64_t delta, EventName event) {
-  Table::Ref ref = FindForWrite(key);
-  int64_t value = 0;
-  TimeMs deadline = kNoDeadline;
-  if (ref) {
-    const Entry& entry = *table_.entry(ref);
-    if (entry.type() != dash::Type::kString) return kWrongType;
-    // Every canonical integer is stored as one, so any other encoding is not an integer.
-    if (entry.encoding() != types::kStringInt) return kNotAnInteger;
-    value = types::LoadInt(entry);
-    deadline = entry.deadline();
+Entry* Database::Reshape(Table::Ref ref, size_t value_bytes, TimeMs deadline) {
+  // The smaller of the two forms between: HasRoom counts on it.
+  if (deadline == kNoDeadline) MS_CHECK(table_.SetDeadline(ref, deadline) != nullptr);
+  Entry* entry = table_.Resize(ref, value_bytes);
+  MS_CHECK(entry != nullptr);
+  if (entry->deadline() != deadline) {
+    entry = table_.SetDeadline(ref, deadline);
+    MS_CHECK(entry != nullptr);
   }
-  if (__builtin_add_overflow(value, delta, &value)) return kIncrementOverflow;
-  char text[base::kMaxInt64Chars];
-  std::string_view bytes(text, base::FormatInt64(value, text));
-  if (ref) {
-    keyspace_.sink_.Report({.kind = MutationKind::kStringSet,
-                            .db = index_,
-                            .key = key.text,
-                            .before = table_.entry(ref),
-                            .bytes = bytes,
-                            .deadline = deadline});
-    table_.Touch(ref);
-    types::StoreInt(*table_.entry(ref), value);
-  } else {
-    ref =
-        table_.Insert(key.hash, key.text, dash::Type::kString, types::kStringInt, sizeof value, kNoDeadline);
-    if (!ref) return kOutOfMemory;
-    keyspace_.sink_.Report({.kind = MutationKind::kStringSet, .db = index_, .key = key.text, .bytes = bytes});
-    types::StoreInt(*table_.entry(ref), value);
-    keyspace_.events_.Notify({EventClass::kNew, "new", index_, key.text});
-  }
-  keyspace_.events_.Notify({event.event_class, event.name, index_, key.text});
-  return value;
+  return entry;
 }
 
 base::Status Database::SetDeadline(Table::Ref ref, TimeMs deadline) {
@@ -289,20 +265,6 @@ void Database::Drop(Table::Ref ref) {
   table_.Erase(ref);
 }
 
-size_t Database::Flush() {
-  size_t erased = size();
-  if (erased == 0) return 0;
-  keyspace_.sink_.Report({.kind = MutationKind::kFlush, .db = index_});
-  uint64_t cursor = 0;
-  // A snapshot takes its copies here, before the values go.
-  do {
-    cursor = table_.TouchNext(cursor);
-  } while (cursor != 0);
-  ReleaseAllOutside();
-  table_.Clear();
-  return erased;
-}
-
 void Database::ReleaseAllOutside() {
   uint64_t cursor = 0;
   do {
@@ -311,10 +273,6 @@ void Database::ReleaseAllOutside() {
       types::ReleaseOutside(*entry);
     });
   } while (cursor != 0);
-}
-
-void Database::RestoreString(const Key& key, std::string_view bytes, TimeMs deadline) {
-  MS_CHECK(Store(key, table_.Find(key.hash, key.text), bytes, deadline).ok());
 }
 
 void Database::RestoreDeadline(const Key& key, TimeMs deadline) {

@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -21,6 +22,7 @@
 #include "dash/table.h"
 #include "db/access_clock.h"
 #include "db/events.h"
+#include "types/detached_value.h"
 #include "types/mutation.h"
 #include "types/string_value.h"
 
@@ -63,21 +65,38 @@ class Database {
   dash::Table::Ref FindForWrite(const Key& key);
 
   // Sets or replaces a whole string value of any former type. `deadline` kNoDeadline: none.
-  base::Status SetString(const Key& key, std::string_view bytes, TimeMs deadline,
-                         EventName event = kEventSet);
+  base::Status SetString(const Key& key, std::string_view bytes, TimeMs deadline, EventName event = kEventSet,
+                         types::StringForm form = types::StringForm::kPlain);
+  // Replaces the bytes of the string at `key` from `offset` on by `bytes`, in place where its block allows. A
+  // gap is filled with zero bytes, the value grows if needed, an absent key is created; the deadline stays.
+  // `ref` is what FindForWrite(key) returned; `bytes` do not lie in it. The caller has checked its type and
+  // kStringBytesMax. kEventNone: the caller announces it. Returns the new length.
+  base::Result<size_t> PatchString(const Key& key, dash::Table::Ref ref, size_t offset,
+                                   std::string_view bytes, EventName event);
   // Adds `delta` to the integer at `key` (0 if absent) and keeps its deadline.
   base::Result<int64_t> IncrementBy(const Key& key, int64_t delta, EventName event = kEventIncrement);
+  // Puts a value taken from another key (or decoded) where `key` is, whatever is there, with the value's
+  // deadline. On success the entry owns the value's blocks; the caller then sends the event that names what
+  // happened.
+  base::Status Place(const Key& key, types::DetachedValue& value);
+  // Erases a key whose value was lent to another entry: the blocks outside stay with that one.
+  void EraseLent(const Key& key, std::string_view event);
+  void Notify(EventName event, const Key& key);
   // Replaces the deadline of an existing key.
   base::Status SetDeadline(dash::Table::Ref ref, TimeMs deadline);
   // Returns whether the key was there.
   bool Erase(const Key& key, std::string_view event);
   void EraseRef(dash::Table::Ref ref, types::MutationReason reason, std::string_view event);
-  // Erases everything; returns the number of keys.
+  // Erases everything; returns the number of keys. What a large database held is freed a slice per turn
+  // (Keyspace::FreeRetired) and accounted until then.
   size_t Flush();
 
   // For undo (db/undo_target.h): set, erase and set a deadline as above, but nothing expires on the way and
   // no event is sent. A key that is absent stays absent.
-  void RestoreString(const Key& key, std::string_view bytes, TimeMs deadline);
+  void RestoreString(const Key& key, std::string_view bytes, TimeMs deadline, types::StringForm form);
+  // The inverse of PatchString: `bytes` return to `offset`, then the value is cut to `size`.
+  void RestorePatch(const Key& key, size_t offset, std::string_view bytes, size_t size,
+                    types::StringForm form);
   void RestoreDeadline(const Key& key, TimeMs deadline);
   void RestoreAbsence(const Key& key);
 
@@ -94,9 +113,19 @@ class Database {
   // back.
   bool HasRoom(const dash::Entry& entry, size_t value_bytes, TimeMs deadline);
   // Puts a string value where `ref` is, or inserts the key if it is empty.
-  base::Status Store(const Key& key, dash::Table::Ref ref, std::string_view bytes, TimeMs deadline);
+  base::Status Store(const Key& key, dash::Table::Ref ref, std::string_view bytes, TimeMs deadline,
+                     types::StringForm form);
   base::Status Replace(dash::Table::Ref ref, const types::StringShape& shape, std::string_view bytes,
                        types::HeapString heap, TimeMs deadline);
+  // PatchString by what is there (strings.cc).
+  base::Status PatchAbsent(const Key& key, size_t offset, std::string_view bytes);
+  base::Status PatchInline(dash::Table::Ref ref, size_t offset, std::string_view bytes, size_t size);
+  base::Status PatchIntoHeap(dash::Table::Ref ref, size_t offset, std::string_view bytes, size_t size);
+  base::Status PatchHeap(dash::Table::Ref ref, size_t offset, std::string_view bytes, size_t size);
+  void ReportPatch(const dash::Entry& entry, size_t offset, std::string_view bytes);
+  void CutString(const Key& key, dash::Table::Ref ref, size_t size, types::StringForm form);
+  // Gives an entry another value size and deadline; HasRoom has said that they fit. The value is undefined.
+  dash::Entry* Reshape(dash::Table::Ref ref, size_t value_bytes, TimeMs deadline);
   void ReportErase(const dash::Entry& entry, types::MutationReason reason);
   void Drop(dash::Table::Ref ref);
   void ReleaseAllOutside();
@@ -133,6 +162,7 @@ class LockView {
 class Keyspace {
  public:
   explicit Keyspace(const KeyspaceOptions& options);
+  ~Keyspace();
 
   Database& database(DbIndex index) { return *databases_[index.value()]; }
   types::MutationSink& sink() { return sink_; }
@@ -152,6 +182,15 @@ class Keyspace {
   size_t ExpireDue(size_t limit, const LockView* locks);
   // Not later than the next deadline; kNoDeadline if there is none.
   TimeMs NextDeadlineHint() const;
+  // Exchanges the keys of two databases.
+  void Swap(DbIndex a, DbIndex b);
+  // For undo: the same without telling listeners.
+  void RestoreSwap(DbIndex a, DbIndex b);
+
+  // Frees about `limit` keys of flushed databases. A flushed table keeps its snapshot hook until it is gone.
+  void FreeRetired(size_t limit);
+  bool has_retired() const { return !retired_.empty(); }
+
   // Switched off (DEBUG SET-ACTIVE-EXPIRE 0), keys expire on access only.
   void SetActiveExpire(bool on) { active_expire_ = on; }
 
@@ -172,6 +211,8 @@ class Keyspace {
   uint64_t outside_bytes_ = 0;
   dash::Slab slab_;
   std::array<std::unique_ptr<Database>, kDatabaseCount> databases_;
+  // Tables of flushed databases, being taken apart from the front.
+  std::deque<std::unique_ptr<dash::Table>> retired_;
   types::MutationSink sink_;
   EventSink events_;
   base::Random random_;
@@ -179,5 +220,9 @@ class Keyspace {
   bool active_expire_ = true;
   KeyspaceStats stats_;
 };
+
+inline void Database::Notify(EventName event, const Key& key) {
+  keyspace_.events_.Notify({event.event_class, event.name, index_, key.text});
+}
 
 }  // namespace moonshard::db

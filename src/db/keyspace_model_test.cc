@@ -58,6 +58,22 @@ class KeyspaceModel : public testing::TestWithParam<uint64_t> {
     }
   }
 
+  void Patch(DbIndex db, const std::string& key) {
+    Database& database = keyspace_.database(db);
+    dash::Table::Ref ref = database.FindForWrite(operations_.KeyOf(key));
+    ModelValue* live = Live(db, key);
+    ASSERT_EQ(static_cast<bool>(ref), live != nullptr);
+    std::string bytes = live == nullptr ? "" : live->bytes;
+    if (bytes.size() > 100'000) return;
+    auto [offset, piece] = operations_.RandomPatch(bytes.size());
+    auto length = database.PatchString(operations_.KeyOf(key), ref, offset, piece, kEventAppend);
+    ASSERT_TRUE(length.ok());
+    if (bytes.size() < offset + piece.size()) bytes.resize(offset + piece.size());
+    bytes.replace(offset, piece.size(), piece);
+    ASSERT_EQ(*length, bytes.size());
+    models_[db.value()][key] = {std::move(bytes), live == nullptr ? kNoDeadline : live->deadline};
+  }
+
   void SetDeadline(DbIndex db, const std::string& key, TimeMs deadline) {
     Database& database = keyspace_.database(db);
     dash::Table::Ref ref = database.FindForWrite(operations_.KeyOf(key));
@@ -77,11 +93,40 @@ class KeyspaceModel : public testing::TestWithParam<uint64_t> {
     if (entry != nullptr) ASSERT_EQ(PlainOf(*entry), (PlainValue{live->bytes, live->deadline}));
   }
 
+  void Copy(DbIndex db, const std::string& key, const std::string& to) {
+    operations_.CopyTo(keyspace_.database(db), operations_.KeyOf(key), to);
+    ModelValue* live = Live(db, key);
+    if (live == nullptr) return;
+    ModelValue copy = *live;
+    models_[db.value()][to] = copy;
+  }
+
+  void Move(DbIndex db, const std::string& key, const std::string& to, DbIndex to_db) {
+    operations_.MoveTo(keyspace_.database(db), operations_.KeyOf(key), to, to_db);
+    ModelValue* live = Live(db, key);
+    if (live == nullptr || (to_db == db && to == key)) return;
+    ModelValue moved = *live;
+    models_[db.value()].erase(key);
+    models_[to_db.value()][to] = moved;
+    CheckOne(to_db);
+  }
+
+  void Swap(DbIndex db, DbIndex other) {
+    keyspace_.Swap(db, other);
+    models_[db.value()].swap(models_[other.value()]);
+    CheckOne(other);
+  }
+
   void Step() {
     base::Random& random = operations_.random();
+    DbIndex other(static_cast<uint16_t>(random.Below(kDatabaseCount)));
     DbIndex db(static_cast<uint16_t>(random.Below(kDatabaseCount)));
     std::string key = operations_.RandomKey();
-    switch (random.Below(10)) {
+    switch (random.Below(15)) {
+      case 13:
+      case 14:
+        Patch(db, key);
+        break;
       case 0:
       case 1:
       case 2:
@@ -104,6 +149,15 @@ class KeyspaceModel : public testing::TestWithParam<uint64_t> {
       case 8:
         keyspace_.SetNow(keyspace_.now() + static_cast<TimeMs>(random.Below(20)));
         if (random.OneIn(2)) keyspace_.ExpireDue(random.Below(40), nullptr);
+        break;
+      case 9:
+        Copy(db, key, operations_.RandomKey());
+        break;
+      case 10:
+        Move(db, key, operations_.RandomKey(), other);
+        break;
+      case 11:
+        if (random.OneIn(20)) Swap(db, other);
         break;
       default:
         if (!random.OneIn(100)) break;

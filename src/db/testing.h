@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <map>
 #include <string>
@@ -51,7 +52,7 @@ class Shadow final : public types::MutationConsumer {
   void OnMutation(const types::Mutation& mutation) override {
     PlainDatabase& database = contents_[mutation.db.value()];
     auto found = database.find(std::string(mutation.key));
-    if (mutation.kind != types::MutationKind::kFlush) {
+    if (mutation.kind != types::MutationKind::kFlush && mutation.kind != types::MutationKind::kSwap) {
       ASSERT_EQ(mutation.before != nullptr, found != database.end()) << mutation.key;
       if (mutation.before != nullptr) {
         ASSERT_EQ(PlainOf(*mutation.before), found->second) << mutation.key;
@@ -78,6 +79,9 @@ class Shadow final : public types::MutationConsumer {
         return;
       case types::MutationKind::kFlush:
         database.clear();
+        return;
+      case types::MutationKind::kSwap:
+        database.swap(contents_[mutation.other_db.value()]);
         return;
     }
   }
@@ -113,7 +117,11 @@ class RandomOperations {
     Database& database = keyspace_.database(index);
     std::string text = RandomKey();
     Key key = KeyOf(text);
-    switch (random_.Below(8)) {
+    switch (random_.Below(13)) {
+      case 11:
+      case 12:
+        Patch(database, key);
+        break;
       case 0:
       case 1:
       case 2:
@@ -133,11 +141,57 @@ class RandomOperations {
       case 6:
         database.Find(key);
         break;
-      default:
+      case 7:
         if (random_.OneIn(200)) database.Flush();
+        break;
+      case 8:
+        CopyTo(database, key, RandomKey());
+        break;
+      case 9:
+        MoveTo(database, key, RandomKey(), DbIndex(static_cast<uint16_t>(random_.Below(database_count))));
+        break;
+      default:
+        if (random_.OneIn(50))
+          keyspace_.Swap(index, DbIndex(static_cast<uint16_t>(random_.Below(database_count))));
         break;
     }
     return index;
+  }
+
+  // A patch of what may be patched: anywhere inside, at the end, or beyond it.
+  struct StringPatch {
+    size_t offset;
+    std::string bytes;
+  };
+  StringPatch RandomPatch(size_t size) {
+    StringPatch patch{size, RandomValue()};
+    if (random_.OneIn(2)) patch.offset = random_.Below(size + (random_.OneIn(4) ? 2000 : 1));
+    if (random_.OneIn(3)) patch.bytes.resize(std::min<size_t>(patch.bytes.size(), 3));
+    return patch;
+  }
+  void Patch(Database& database, const Key& key) {
+    dash::Table::Ref ref = database.FindForWrite(key);
+    size_t size = ref ? types::StringSize(*database.table().entry(ref)) : 0;
+    // Not for ever.
+    if (size > 100'000) return;
+    StringPatch patch = RandomPatch(size);
+    auto length = database.PatchString(key, ref, patch.offset, patch.bytes, kEventAppend);
+    ASSERT_TRUE(length.ok());
+    ASSERT_EQ(*length, std::max(size, patch.offset + patch.bytes.size()));
+  }
+  void CopyTo(Database& database, const Key& from, const std::string& to) {
+    const dash::Entry* entry = database.Find(from);
+    if (entry == nullptr) return;
+    auto value = types::DetachedValue::Clone(*entry);
+    ASSERT_TRUE(value);
+    EXPECT_TRUE(database.Place(KeyOf(to), value).ok());
+  }
+  void MoveTo(Database& database, const Key& from, const std::string& to, DbIndex to_db) {
+    dash::Table::Ref ref = database.FindForWrite(from);
+    if (!ref || (to_db == database.index() && to == from.text)) return;
+    auto value = types::DetachedValue::Lend(*database.table().entry(ref));
+    EXPECT_TRUE(keyspace_.database(to_db).Place(KeyOf(to), value).ok());
+    database.EraseLent(from, "move_from");
   }
 
  private:

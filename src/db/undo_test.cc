@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <string>
 
 #include "db/testing.h"
@@ -9,6 +10,20 @@
 
 namespace moonshard::db {
 namespace {
+
+// How the values of a keyspace lie, which their bytes do not show.
+std::map<std::string, uint8_t> EncodingsOf(Keyspace& keyspace) {
+  std::map<std::string, uint8_t> encodings;
+  for (uint16_t i = 0; i < kDatabaseCount; ++i) {
+    uint64_t cursor = 0;
+    do {
+      cursor = keyspace.database(DbIndex(i)).table().Scan(cursor, [&](const dash::Entry* entry) {
+        encodings[std::to_string(i) + ":" + std::string(entry->key())] = entry->encoding();
+      });
+    } while (cursor != 0);
+  }
+  return encodings;
+}
 
 class UndoModel : public testing::TestWithParam<uint64_t> {};
 
@@ -28,6 +43,7 @@ TEST_P(UndoModel, RollbackRestoresEveryDatabaseExactly) {
     for (size_t i = random.Below(8); i > 0; --i) operations.Step(4);
     keyspace.ExpireDue(10, nullptr);
     PlainKeyspace before = ContentsOf(keyspace);
+    auto encodings = EncodingsOf(keyspace);
     {
       types::UndoLog::Recording recording(undo);
       for (size_t i = random.Below(30); i > 0; --i) {
@@ -44,6 +60,7 @@ TEST_P(UndoModel, RollbackRestoresEveryDatabaseExactly) {
       rolled_back += undo.record_count() != 0;
       undo.Rollback();
       ASSERT_EQ(ContentsOf(keyspace), before) << "scope " << scope;
+      ASSERT_EQ(EncodingsOf(keyspace), encodings) << "scope " << scope;
     }
     ASSERT_EQ(undo.record_count(), 0u);
     ASSERT_EQ(undo.bytes(), 0u);
@@ -117,6 +134,23 @@ TEST_F(UndoTest, BytesGrowWithWhatIsRecorded) {
   ASSERT_TRUE(database_.SetString(KeyOf("k"), "small", kNoDeadline).ok());
   EXPECT_GE(undo_.bytes(), 3000u);
   EXPECT_EQ(undo_.record_count(), 1u);
+}
+
+TEST_F(UndoTest, APatchCostsWhatItOverwrites) {
+  ASSERT_TRUE(database_.SetString(KeyOf("k"), std::string(100'000, 'x'), 9'000).ok());
+  PlainDatabase before = ContentsOf(database_);
+  {
+    types::UndoLog::Recording recording(undo_);
+    for (size_t i = 0; i < 100; ++i) {
+      dash::Table::Ref ref = database_.FindForWrite(KeyOf("k"));
+      ASSERT_TRUE(database_.PatchString(KeyOf("k"), ref, i * 1000, "abc", kEventSetRange).ok());
+      ref = database_.FindForWrite(KeyOf("k"));
+      ASSERT_TRUE(database_.PatchString(KeyOf("k"), ref, 100'000 + i * 7, "1234567", kEventAppend).ok());
+    }
+  }
+  EXPECT_LT(undo_.bytes(), 10'000u);
+  undo_.Rollback();
+  EXPECT_EQ(ContentsOf(database_), before);
 }
 
 }  // namespace

@@ -1,5 +1,8 @@
 #include "db/wait_queue.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "base/check.h"
 #include "base/hash.h"
 
@@ -56,8 +59,22 @@ void WaitQueue::EndTurnOf(Waiter& waiter) {
 
 void WaitQueue::OnEvent(const Event& event) {
   auto found = lines_.find(Probe{event.db, base::HashBytes(event.key, keyspace_.seed()), event.key});
-  if (found == lines_.end()) return;
-  Line& line = found->second;
+  if (found != lines_.end()) NoteEvent(found->second);
+}
+
+void WaitQueue::OnSwap(DbIndex a, DbIndex b) {
+  std::vector<Line*> appeared;
+  for (auto& [name, line] : lines_) {
+    if ((name.db == a || name.db == b) && KeyExists(name)) appeared.push_back(&line);
+  }
+  // Not in the order of the map, which nobody may see.
+  std::ranges::sort(appeared, {}, [](const Line* line) {
+    return std::pair(line->name->db, std::string_view(line->name->text));
+  });
+  for (Line* line : appeared) NoteEvent(*line);
+}
+
+void WaitQueue::NoteEvent(Line& line) {
   line.event = true;
   if (line.turn == nullptr) MakeDue(line);  // otherwise once the one whose turn it is has answered
 }

@@ -114,6 +114,8 @@ class WaitQueue final : private EventListener {
   };
 
   void OnEvent(const Event& event) override;
+  void OnSwap(DbIndex a, DbIndex b) override;
+  void NoteEvent(Line& line);
   bool WithheldInLine(DbIndex db, const Key& key, const Arrival& arrival) const;
   bool KeyExists(const Name& name);
   void EndTurnOf(Waiter& waiter);

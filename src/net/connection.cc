@@ -22,6 +22,7 @@ void Connection::Attach(shard::AcceptedSocket socket) {
 void Connection::OnData(std::span<char> data) {
   if (closing_ || broken_) return;
   state_.stats.bytes_in += data.size();
+  ++state_.stats.reads;
   if (waiting_ || output_full() || input_begin_ != input_.size()) {
     KeepRest(data);
     if (!waiting_ && !output_full()) RunInput();
@@ -190,6 +191,7 @@ void Connection::Flush() {
 void Connection::OnSent() {
   send_in_flight_ = false;
   state_.stats.bytes_out += sending_.size();
+  ++state_.stats.writes;
   if (out.empty() || sending_.capacity() > kOutputSoftMax) {
     sending_.Free();
   } else {

@@ -22,10 +22,10 @@ ShardMain::ShardMain(shard::Shard& shard, const ShardParts& parts)
       keyspace_({.seed = parts.hash_seed,
                  .random_seed = shard.env().RandomSeed(),
                  .eviction = &parts.server.live()}),
-      budget_(keyspace_,
-              {parts.server.live(), parts.server.used_memory(), parts.server.live().room_wanted,
-               shard.shard_count()},
-              this, parts.hash_seed ^ (shard.id().value() + 1u)),
+      budget_(
+          keyspace_,
+          {parts.server.live(), parts.server.used_memory(), parts.server.live().budget, shard.shard_count()},
+          this, parts.hash_seed ^ (shard.id().value() + 1u)),
       tx_(shard, parts.transactions),
       state_(MakeState(shard, keyspace_, budget_, tx_, parts.server)),
       engine_(state_, parts.server.registry()),
@@ -41,9 +41,8 @@ ShardMain::ShardMain(shard::Shard& shard, const ShardParts& parts)
 void ShardMain::EndTurn() {
   keyspace_.SetNow(shard_.now_ms());
   clock_ns_ = shard_.now_ns();
-  if (keyspace_.NextDeadlineHint() <= keyspace_.now()) {
-    keyspace_.ExpireDue(kExpirePerTurn, tx_.idle() ? nullptr : this);
-  }
+  if (keyspace_.NextDeadlineHint() <= keyspace_.now()) ExpireDue();
+  if (keyspace_.has_retired()) keyspace_.FreeRetired(kFreePerTurn);
   budget_.EndTurn();
   if (budget_.over_limit() && budget_.policy_evicts()) [[unlikely]]
     engine_.AskForRelief();
@@ -52,9 +51,18 @@ void ShardMain::EndTurn() {
   engine_.EndTurn();
 }
 
+void ShardMain::ExpireDue() {
+  const uint64_t begin = shard_.cycles().Now();
+  keyspace_.ExpireDue(kExpirePerTurn, tx_.idle() ? nullptr : this);
+  const uint64_t ticks = shard::CycleClock::Between(begin, shard_.cycles().Now());
+  state_.stats.expire_ticks += ticks;
+  engine_.observation().NoteEvent(command::LatencyEvent::kExpireCycle,
+                                  shard_.cycles().ToNs(ticks) / 1'000'000);
+}
+
 bool ShardMain::HasWork() const {
   return listener_.has_dirty() || tx_.HasWork() || engine_.HasWork() || budget_.HasWork() ||
-         keyspace_.NextDeadlineHint() <= keyspace_.now();
+         keyspace_.has_retired() || keyspace_.NextDeadlineHint() <= keyspace_.now();
 }
 
 TimeNs ShardMain::NextDeadline() const {

@@ -19,6 +19,8 @@ namespace moonshard::server {
 
 // Keys erased by the clock per turn: some 100 us, so that a burst of deadlines delays nobody noticeably.
 inline constexpr size_t kExpirePerTurn = 512;
+// Keys of flushed databases freed per turn: some 200 us.
+inline constexpr size_t kFreePerTurn = 4096;
 
 struct ShardParts {
   base::HashSeed hash_seed;
@@ -45,6 +47,8 @@ class ShardMain final : public shard::TurnHooks, public db::LockView {
   }
 
  private:
+  void ExpireDue();
+
   shard::Shard& shard_;
   db::Keyspace keyspace_;
   db::DataBudget budget_;

@@ -184,7 +184,7 @@ class PlantedMistake : public testing::TestWithParam<tx::Mistake> {};
 TEST_P(PlantedMistake, IsFound) {
   std::string found;
   uint64_t seed = 0;
-  while (found.empty() && ++seed <= 60) {
+  while (found.empty() && ++seed <= 400) {
     World world({.shards = static_cast<uint16_t>(2 + seed % 3), .seed = seed, .mistake = GetParam()});
     found = world.Run().value_or("");
   }

@@ -73,15 +73,22 @@ class [[nodiscard]] OnAwaiter {
   }
   void await_suspend(std::coroutine_handle<> waiter) {
     waiter_ = waiter;
-    Shard::Current().CountHop();
-    Send(Shard::Current(), target_, &RunThere);
+    Shard& here = Shard::Current();
+    pause_.Begin(here);
+    here.CountHop();
+    Send(here, target_, &RunThere);
   }
-  R await_resume() { return result_.Take(); }
+  R await_resume() {
+    pause_.End(ticks_there_);
+    return result_.Take();
+  }
 
  private:
   static void RunThere(Shard& here, const Message& message) {
     auto* self = reinterpret_cast<OnAwaiter*>(message.word[0]);
+    const uint64_t begin = self->pause_.metered() ? here.cycles().Now() : 0;
     self->result_.Run(self->fn_, here.local<Local>());
+    if (begin != 0) self->ticks_there_ = CycleClock::Between(begin, here.cycles().Now());
     self->Send(here, message.from, &RunBack);
   }
   static void RunBack(Shard&, const Message& message) {
@@ -102,6 +109,8 @@ class [[nodiscard]] OnAwaiter {
   const ShardId target_;
   Fn fn_;
   std::coroutine_handle<> waiter_;
+  MeterPause pause_;
+  uint64_t ticks_there_ = 0;
   [[no_unique_address]] internal::HopResult<R> result_;
   Outgoing outgoing_;
 };
@@ -137,6 +146,7 @@ class [[nodiscard]] OnEachAwaiter {
     waiter_ = waiter;
     Shard& here = Shard::Current();
     waiting_ = part_count_;
+    pause_.Begin(here);
     parts_ = static_cast<Outgoing*>(AllocateFrame(part_count_ * sizeof(Outgoing)));
     size_t part_idx = 0;
     for (size_t target = 0; target < here.shard_count(); ++target) {
@@ -148,9 +158,11 @@ class [[nodiscard]] OnEachAwaiter {
       here.CountHop();
       here.Send(ShardId(static_cast<uint16_t>(target)), *part);
     }
+    const uint64_t begin = here.cycles().Now();
     RunIndicesOf(here);
+    ticks_elsewhere_ += CycleClock::Between(begin, here.cycles().Now());
   }
-  void await_resume() const noexcept {}
+  void await_resume() { pause_.End(ticks_elsewhere_); }
 
  private:
   void RunIndicesOf(Shard& here) {
@@ -161,13 +173,16 @@ class [[nodiscard]] OnEachAwaiter {
   }
   static void RunThere(Shard& here, const Message& message) {
     auto* self = reinterpret_cast<OnEachAwaiter*>(message.word[0]);
+    const uint64_t begin = here.cycles().Now();
     self->RunIndicesOf(here);
     Outgoing& part = self->parts_[message.word[1]];
     part.message.run = &RunBack;
+    part.message.word[2] = CycleClock::Between(begin, here.cycles().Now());
     here.Send(message.from, part);
   }
   static void RunBack(Shard&, const Message& message) {
     auto* self = reinterpret_cast<OnEachAwaiter*>(message.word[0]);
+    self->ticks_elsewhere_ += message.word[2];
     if (--self->waiting_ == 0) self->waiter_.resume();
   }
 
@@ -177,6 +192,8 @@ class [[nodiscard]] OnEachAwaiter {
   std::bitset<kMaxShards> targets_;
   size_t part_count_ = 0;
   size_t waiting_ = 0;  // home shard only
+  MeterPause pause_;
+  uint64_t ticks_elsewhere_ = 0;  // home shard only
   Outgoing* parts_ = nullptr;
 };
 

@@ -20,7 +20,8 @@ constexpr TimeNs kStallLogEveryNs = 1'000'000'000;
 
 thread_local constinit Shard* Shard::current_ = nullptr;
 
-Shard::Shard(ShardId id, ShardSet& set) : id_(id), set_(set), is_dirty_(set.count()), parked_(set.count()) {
+Shard::Shard(ShardId id, ShardSet& set)
+    : id_(id), set_(set), cycles_(set.env), is_dirty_(set.count()), parked_(set.count()) {
   dirty_targets_.reserve(set.count());
   polled_mailboxes_.reserve(set.count());
 }
@@ -259,6 +260,7 @@ void Shard::Account() {
   if (took_ns < kStallNs) [[likely]]
     return;
   ++counters_.stalls;
+  counters_.last_stall_ns = took_ns;
   if (last_stall_log_ns_ != 0 && end_ns - last_stall_log_ns_ < kStallLogEveryNs) return;
   last_stall_log_ns_ = end_ns;
   base::LogWarning("shard {}: a turn took {} ms ({} so far over {} ms)", id_.value(), took_ns / 1'000'000,

@@ -16,9 +16,11 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "base/types.h"
+#include "shard/cycle_clock.h"
 #include "shard/env.h"
 #include "shard/frame_pool.h"
 #include "shard/io.h"
@@ -54,6 +56,14 @@ struct ExternalWork {
   ExternalWork* next = nullptr;  // the shard's
 };
 
+// How long a coroutine ran, the times it waited left out and its hops' closures on other shards included.
+// Whoever wants to know starts it before it awaits the coroutine and stops it after; the awaiters in between
+// pause it. Lives in a frame of its shard.
+struct RunMeter {
+  uint64_t ticks = 0;
+  uint64_t mark = 0;
+};
+
 // For INFO. Written by the shard's thread only.
 struct ShardCounters {
   uint64_t turns = 0;
@@ -67,9 +77,24 @@ struct ShardCounters {
   uint64_t wakeups_sent = 0;
   uint64_t stalls = 0;  // turns over kStallNs
   TimeNs longest_turn_ns = 0;
+  TimeNs last_stall_ns = 0;  // how long the last of them took
 };
 
 inline constexpr TimeNs kStallNs = 10'000'000;
+
+class Shard;
+
+// For awaiters: pauses the meter of the coroutine while it waits.
+class MeterPause {
+ public:
+  void Begin(Shard& here);
+  // On the same shard again; what ran meanwhile for the coroutine elsewhere is added.
+  void End(uint64_t ticks_elsewhere = 0);
+  bool metered() const { return meter_ != nullptr; }
+
+ private:
+  RunMeter* meter_ = nullptr;
+};
 
 class Shard {
  public:
@@ -137,6 +162,17 @@ class Shard {
 
   const ShardCounters& counters() const { return counters_; }
 
+  const CycleClock& cycles() const { return cycles_; }
+  void StartMeter(RunMeter& meter) {
+    meter.mark = cycles_.Now();
+    meter_ = &meter;
+  }
+  // Null if none runs. Also ends it.
+  RunMeter* PauseMeter() {
+    if (meter_ != nullptr) meter_->ticks += CycleClock::Between(meter_->mark, cycles_.Now());
+    return std::exchange(meter_, nullptr);
+  }
+
  private:
   friend class Runtime;
   friend class SimDriver;
@@ -182,6 +218,8 @@ class Shard {
   ShardSet& set_;
   std::unique_ptr<Io> io_;
   std::unique_ptr<TurnHooks> hooks_;
+  const CycleClock cycles_;
+  RunMeter* meter_ = nullptr;
   FramePool frames_;
   TimerHeap timers_;
   std::vector<std::coroutine_handle<>> resumed_;
@@ -225,5 +263,15 @@ class Shard {
   alignas(64) std::atomic<bool> sleeping_{false};
   std::atomic<ExternalWork*> posted_{nullptr};
 };
+
+inline void MeterPause::Begin(Shard& here) {
+  meter_ = here.PauseMeter();
+}
+
+inline void MeterPause::End(uint64_t ticks_elsewhere) {
+  if (meter_ == nullptr) return;
+  meter_->ticks += ticks_elsewhere;
+  Shard::Current().StartMeter(*meter_);
+}
 
 }  // namespace moonshard::shard

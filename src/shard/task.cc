@@ -37,6 +37,7 @@ SleepFor::~SleepFor() {
 void SleepFor::await_suspend(std::coroutine_handle<> waiter) {
   handle_ = waiter;
   Shard& here = Shard::Current();
+  pause_.Begin(here);
   here.AddTimer(timer_, here.now_ns() + duration_);
 }
 

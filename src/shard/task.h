@@ -137,6 +137,7 @@ class Event {
     Awaiter* next = nullptr;
     Awaiter* previous = nullptr;
     bool linked = false;
+    MeterPause pause = {};
 
     explicit Awaiter(Event& of) : event(of) {}
     Awaiter(const Awaiter&) = delete;
@@ -146,9 +147,10 @@ class Event {
     bool await_ready() const noexcept { return event.set_; }
     void await_suspend(std::coroutine_handle<> waiter) {
       handle = waiter;
+      pause.Begin(Shard::Current());
       event.Link(*this);
     }
-    void await_resume() const noexcept {}
+    void await_resume() { pause.End(); }
   };
   Awaiter Wait() { return Awaiter(*this); }
 
@@ -186,20 +188,27 @@ class SleepFor {
   ~SleepFor();
   bool await_ready() const noexcept { return duration_ <= 0; }
   void await_suspend(std::coroutine_handle<> waiter);
-  void await_resume() const noexcept {}
+  void await_resume() { pause_.End(); }
 
  private:
   static void Fire(void* self);
   TimeNs duration_;
   Timer timer_;
   std::coroutine_handle<> handle_;
+  MeterPause pause_;
 };
 
 // co_await NextTurn(): lets the rest of this shard's work go first; for bodies cut into slices.
 struct NextTurn {
   bool await_ready() const noexcept { return false; }
-  void await_suspend(std::coroutine_handle<> waiter) const { Shard::Current().ResumeNextTurn(waiter); }
-  void await_resume() const noexcept {}
+  void await_suspend(std::coroutine_handle<> waiter) {
+    Shard& here = Shard::Current();
+    pause.Begin(here);
+    here.ResumeNextTurn(waiter);
+  }
+  void await_resume() { pause.End(); }
+
+  MeterPause pause = {};
 };
 
 namespace internal {

@@ -26,6 +26,7 @@ enum class MutationKind : uint8_t {
   kDeadline,     // only the deadline changes, to `deadline` (kNoDeadline: it goes)
   kErase,        // the key goes
   kFlush,        // every key of `db` goes
+  kSwap,         // `db` and `other_db` exchange their keys
 };
 
 enum class MutationReason : uint8_t { kCommand, kExpired, kEvicted };
@@ -40,6 +41,7 @@ struct Mutation {
   std::string_view bytes = {};
   uint64_t offset = 0;
   TimeMs deadline = kNoDeadline;
+  DbIndex other_db = {};
 };
 
 class MutationConsumer {

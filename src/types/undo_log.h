@@ -16,8 +16,9 @@
 // events are not sent. A key that expired under the scope's own access comes back too, and goes again at the
 // next look at it.
 //
-// Cost: a record of 40 bytes, the key and the former value per mutation; a flush copies the database. bytes()
-// says how much has gathered, so that the owner of the scope can bound it. Owned by one shard.
+// Cost: a record of 40 bytes, the key and the former value per mutation, of a patch the bytes it overwrote; a
+// flush copies the database. bytes() says how much has gathered, so that the owner of the scope can bound it.
+// Owned by one shard.
 
 #include <cstdint>
 #include <functional>
@@ -26,6 +27,7 @@
 
 #include "base/buffer.h"
 #include "types/mutation.h"
+#include "types/string_value.h"
 
 namespace moonshard::types {
 
@@ -33,9 +35,14 @@ namespace moonshard::types {
 // that fitted before. None of them lets a key expire.
 class UndoTarget {
  public:
-  virtual void RestoreString(DbIndex db, std::string_view key, std::string_view bytes, TimeMs deadline) = 0;
+  virtual void RestoreString(DbIndex db, std::string_view key, std::string_view bytes, TimeMs deadline,
+                             StringForm form) = 0;
+  // `bytes` return to `offset`, then the string is cut to `size`.
+  virtual void RestorePatch(DbIndex db, std::string_view key, uint64_t offset, std::string_view bytes,
+                            uint64_t size, StringForm form) = 0;
   virtual void RestoreDeadline(DbIndex db, std::string_view key, TimeMs deadline) = 0;
   virtual void Remove(DbIndex db, std::string_view key) = 0;
+  virtual void Swap(DbIndex a, DbIndex b) = 0;
   // Calls fn for every entry of a database that is about to be flushed.
   virtual void ForEach(DbIndex db, const std::function<void(const dash::Entry&)>& fn) = 0;
 
@@ -73,20 +80,24 @@ class UndoLog final : public MutationConsumer {
   void OnMutation(const Mutation& mutation) override;
 
  private:
-  enum class Inverse : uint8_t { kRemove, kRestoreString, kRestoreDeadline };
+  enum class Inverse : uint8_t { kRemove, kRestoreString, kRestorePatch, kRestoreDeadline, kSwap };
   // Key and value lie one behind the other in text_, from `begin` on.
   struct Record {
     uint64_t begin;
-    uint64_t value_bytes;
+    uint64_t value_bytes;  // kSwap: the other database
     TimeMs deadline;
     uint32_t key_bytes;
+    uint32_t offset;  // kRestorePatch; the deadline stays
+    uint32_t size;    // kRestorePatch: the string's former length
     DbIndex db;
     Inverse inverse;
+    StringForm form;
   };
   static_assert(sizeof(Record) <= 40);
 
-  void Add(Inverse inverse, DbIndex db, std::string_view key, std::string_view value, TimeMs deadline);
+  Record& Add(Inverse inverse, DbIndex db, std::string_view key, std::string_view value, TimeMs deadline);
   void AddFormer(DbIndex db, const dash::Entry& entry);
+  void AddPatch(const Mutation& mutation);
 
   MutationSink& sink_;
   UndoTarget& target_;

@@ -96,7 +96,7 @@ def command_names(reply):
 
 def command_docs(reply):
     """Summaries are our own words, and the history is that of Redis: compared are the names, and per command the fields
-    since, group, complexity's presence, and the tree of arguments."""
+    since, group, complexity's presence, and the tree of arguments but for those that came after the judge."""
     return _docs(reply)
 
 
@@ -109,7 +109,15 @@ def _docs(reply):
     if reply.value and len(reply.value) % 2 == 0 and all(item.kind in b"$+" for item in reply.value[::2]):
         pairs = zip(reply.value[::2], reply.value[1::2])
         return reply.kind, sorted((name.value, _docs(value)) for name, value in pairs if name.value not in _FREE_TEXT)
-    return reply.kind, [_docs(item) for item in reply.value]
+    return reply.kind, [_docs(item) for item in reply.value if not _is_newer(item)]
+
+
+def _is_newer(reply):
+    """Whether it is an argument that the judge, 7.0.15, cannot know."""
+    if not isinstance(reply.value, list):
+        return False
+    since = [value.value for name, value in zip(reply.value[::2], reply.value[1::2]) if name.value == b"since"]
+    return bool(since) and tuple(map(int, since[0].split(b"."))) > (7, 0, 15)
 
 
 NAMES = {function.__name__: function for function in (sorted_elements, type_only, hello, full_second, ten_seconds, own_cursor,

@@ -113,6 +113,44 @@ class Generator:
     def incr(self):
         return Command((b"INCR", self.key()))
 
+    def bit_offset(self):
+        if self.rng.random() < 0.05:
+            return self.rng.choice((b"-1", b"4294967296", self.not_a_number()))
+        return b"%d" % self.rng.randrange(self.rng.choice((8, 64, 300, 9000, 70000)))
+
+    def bit(self):
+        bit = self.not_a_number() if self.rng.random() < 0.05 else self.rng.choice((b"0", b"1"))
+        name = self.rng.choice((b"SETBIT", b"SETBIT", b"GETBIT"))
+        return Command((name, self.key(), self.bit_offset(), *((bit,) if name == b"SETBIT" else ())))
+
+    def bit_range(self):
+        rng = self.rng
+        words = [b"%d" % rng.choice((0, 1, -1, rng.randint(-50, 50), rng.randint(-9000, 9000))) for _ in range(rng.randint(0, 2))]
+        if len(words) == 2 and rng.random() < 0.5:
+            words.append(rng.choice((b"BIT", b"BIT", b"BYTE", b"bit", b"FOO")))
+        if rng.random() < 0.5:
+            return Command((b"BITCOUNT", self.key(), *words))
+        return Command((b"BITPOS", self.key(), rng.choice((b"0", b"1")), *words))
+
+    def bitop(self):
+        operation = self.rng.choice((b"AND", b"OR", b"XOR", b"NOT", b"xor"))
+        return Command((b"BITOP", operation, self.key(), *self.some_keys(1 if operation == b"NOT" else 6)))
+
+    def bitfield(self):
+        rng = self.rng
+        words = []
+        for _ in range(rng.randint(0, 4)):
+            if rng.random() < 0.3:
+                words += [b"OVERFLOW", rng.choice((b"WRAP", b"SAT", b"FAIL", b"sat"))]
+            verb = rng.choice((b"GET", b"SET", b"INCRBY"))
+            bits = rng.randint(1, 64)
+            words += [verb, b"%c%d" % (rng.choice(b"iu"), min(bits, 63)) if rng.random() < 0.9 else b"i%d" % bits,
+                      self.bit_offset() if rng.random() < 0.7 else b"#%d" % rng.randrange(30)]
+            if verb != b"GET":
+                words.append(b"%d" % rng.choice((1, -1, 2 ** (bits - 1), -2 ** (bits - 1) - 1, rng.getrandbits(bits)) if bits < 63 else
+                                                (1, -1, 2 ** 63 - 1, -2 ** 63)))
+        return Command((rng.choice((b"BITFIELD", b"BITFIELD", b"BITFIELD_RO")), self.key(), *words))
+
     def delete(self):
         return Command((self.rng.choice((b"DEL", b"UNLINK")), *self.some_keys(3)))
 
@@ -169,7 +207,7 @@ _TABLE = {
     Generator.get: 12, Generator.set: 20, Generator.mget: 10, Generator.mset: 10, Generator.incr: 8, Generator.delete: 6,
     Generator.exists: 5, Generator.rename: 14, Generator.expire: 8, Generator.ttl: 8, Generator.type: 3,
     Generator.dbsize: 3, Generator.flush: 0.6, Generator.select: 1.5, Generator.hello: 1, Generator.talk: 2,
-    Generator.wrong: 3,
+    Generator.wrong: 3, Generator.bit: 5, Generator.bit_range: 4, Generator.bitop: 5, Generator.bitfield: 4,
 }
 _MAKERS, _WEIGHTS = list(_TABLE), list(_TABLE.values())
 

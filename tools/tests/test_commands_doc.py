@@ -143,7 +143,7 @@ class Table(unittest.TestCase):
 
     def test_the_committed_table_is_read_whole(self):
         table = commands_table_test.read_table()
-        self.assertEqual(len(table), 429)
+        self.assertEqual(len(table), 434)
         self.assertEqual(table["MSET"]["key_specs"], "1:range(-1,2,0):OW+update")
         self.assertIn("GET", commands_table_test.gaps({}, table)["string"])
         self.assertNotIn("sentinel", commands_table_test.gaps({}, table))

@@ -1,0 +1,186 @@
+#include "command/observation.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+namespace moonshard::command {
+
+namespace {
+// A run of cheap calls that passed a threshold has no culprit: all calls of the client's next batches are
+// timed one by one, so that one which comes again is found.
+constexpr uint32_t kExactBatchesAfterSlow = 256;
+// Where Redis looks for the end of an error's prefix.
+constexpr size_t kErrorPrefixBytesMax = 32;
+
+// Of a call that was never timed alone.
+uint64_t TypicalOf(const CommandFigures& figures) {
+  return figures.typical_ticks + 1;
+}
+}  // namespace
+
+Observation::Observation(ShardState& state, const Registry& registry)
+    : stats_(state.stats),
+      shard_(*state.shard),
+      clock_(shard_.cycles()),
+      server_(*state.server),
+      live_(server_.live()),
+      figures_(registry.index_count()) {
+  TakeThresholds();
+}
+
+void Observation::TakeThresholds() {
+  slowlog_us_ = live_.slowlog_slower_than_us.load(std::memory_order_relaxed);
+  monitor_ms_ = live_.latency_monitor_ms.load(std::memory_order_relaxed);
+  constexpr uint64_t kNever = std::numeric_limits<uint64_t>::max();
+  auto ns_of = [](uint64_t amount, uint64_t unit) { return amount > kNever / unit ? kNever : amount * unit; };
+  uint64_t limit_ns = kNever;
+  if (slowlog_us_ >= 0) limit_ns = ns_of(static_cast<uint64_t>(slowlog_us_), 1000);
+  if (monitor_ms_ != 0) limit_ns = std::min(limit_ns, ns_of(monitor_ms_, 1'000'000));
+  slow_ticks_ = clock_.FromNs(limit_ns);
+  exact_ = limit_ns < kExactBelowUs * 1000;
+}
+
+// ---- time
+
+void Observation::RanTogether(const Batch& batch, std::span<const Call> calls, uint64_t ticks,
+                              const Session* session) {
+  if (calls.size() == 1) {
+    if (calls[0].error == CallError::kNone) Ran(batch, calls[0], ticks, session);
+    return;
+  }
+  ShareOut(calls, ticks);
+  RefreshThresholds();
+  if (ticks >= slow_ticks_) [[unlikely]] {
+    exact_batches_left_ = kExactBatchesAfterSlow;
+    // A run ends behind a call that wrote much, so if any of its calls was slow by itself it is the last.
+    NoteSlow(batch, calls.back(), ticks, session);
+  }
+}
+
+void Observation::Ran(const Batch& batch, const Call& call, uint64_t ticks, const Session* session) {
+  CommandFigures& figures = figures_[call.command->index];
+  int64_t difference = static_cast<int64_t>(std::min<uint64_t>(ticks, 1 << 30)) - figures.typical_ticks;
+  figures.typical_ticks = static_cast<uint32_t>(figures.typical_ticks + difference / 8);
+  Add(*call.command, 1, ticks);
+  // The call may have changed them, or it ran elsewhere.
+  RefreshThresholds();
+  if (ticks >= slow_ticks_) [[unlikely]]
+    NoteSlow(batch, call, ticks, session);
+}
+
+void Observation::Unblocked(const Batch& batch, const Call& call, uint64_t ticks, const Session* session) {
+  Add(*call.command, 0, ticks);
+  RefreshThresholds();
+  if (ticks >= slow_ticks_) [[unlikely]]
+    NoteSlow(batch, call, ticks, session);
+}
+
+void Observation::ShareOut(std::span<const Call> calls, uint64_t ticks) {
+  const Command* first = calls[0].command;
+  if (std::ranges::all_of(calls, [first](const Call& call) { return call.command == first; })) [[likely]] {
+    Add(*first, calls.size(), ticks);
+    return;
+  }
+  uint64_t weight_sum = 0;
+  for (const Call& call : calls) weight_sum += TypicalOf(figures_[call.command->index]);
+  for (size_t i = 0; i < calls.size();) {
+    const Command& command = *calls[i].command;
+    size_t end = i + 1;
+    while (end < calls.size() && calls[end].command == &command) ++end;
+    uint64_t weight = TypicalOf(figures_[command.index]) * (end - i);
+    Add(command, end - i, static_cast<uint64_t>(static_cast<unsigned __int128>(ticks) * weight / weight_sum));
+    i = end;
+  }
+}
+
+// `calls` of one command took `ticks` together; none: the time of a call that was counted before.
+void Observation::Add(const Command& command, uint64_t calls, uint64_t ticks) {
+  CommandFigures& figures = figures_[command.index];
+  figures.calls += calls;
+  figures.ticks += ticks;
+  if (!live_.latency_tracking.load(std::memory_order_relaxed)) return;
+  if (figures.latency_ns == nullptr) [[unlikely]]
+    figures.latency_ns = std::make_unique<base::Histogram>();
+  const uint64_t times = std::max<uint64_t>(calls, 1);
+  figures.latency_ns->Add(clock_.ToNs(times == 1 ? ticks : ticks / times), times);
+}
+
+void Observation::NoteSlow(const Batch& batch, const Call& call, uint64_t ticks, const Session* session) {
+  const uint64_t us = clock_.ToNs(ticks) / 1000;
+  const CommandRow& row = *call.command->row;
+  NoteEvent(row.is(kFast) ? LatencyEvent::kFastCommand : LatencyEvent::kCommand, us / 1000);
+  if (slowlog_us_ < 0 || us < static_cast<uint64_t>(slowlog_us_) || row.is(kSkipSlowlog)) return;
+  SlowLogEntry entry;
+  entry.id = server_.common_figures().slow_log_id.fetch_add(1, std::memory_order_relaxed);
+  entry.time_s = shard_.now_ms() / 1000;
+  entry.duration_us = us;
+  entry.args = SlowLog::CutArgs(batch.ArgsOf(call));
+  if (session != nullptr) {
+    entry.peer = session->peer;
+    entry.client_name = session->name;
+  }
+  slow_log_.Add(std::move(entry), live_.slowlog_entries_max.load(std::memory_order_relaxed));
+}
+
+// ---- errors
+
+void Observation::AnsweredError(const Call& call, std::string_view reply) {
+  ++error_replies_;
+  if (call.command != nullptr) {
+    CommandFigures& figures = figures_[call.command->index];
+    ++(call.error == CallError::kNone ? figures.failed : figures.rejected);
+  }
+  reply.remove_prefix(1);
+  size_t space = reply.substr(0, kErrorPrefixBytesMax).find(' ');
+  std::string_view prefix = space == std::string_view::npos ? "ERR" : reply.substr(0, space);
+  auto at = std::ranges::lower_bound(errors_, prefix, {}, &ErrorFigures::prefix);
+  if (at != errors_.end() && at->prefix == prefix) {
+    ++at->count;
+  } else if (errors_.size() < kErrorKindsMax) {
+    errors_.insert(at, {std::string(prefix), 1});
+  }
+}
+
+// ---- rates, stalls
+
+uint64_t Observation::calls() const {
+  uint64_t sum = 0;
+  for (const CommandFigures& figures : figures_) sum += figures.calls;
+  return sum;
+}
+
+void Observation::SampleRates() {
+  const TimeMs now = shard_.now_ms();
+  ops_.Sample(now, stats_.commands);
+  bytes_in_.Sample(now, stats_.bytes_in);
+  bytes_out_.Sample(now, stats_.bytes_out);
+  uint64_t used = server_.used_memory().load(std::memory_order_relaxed);
+  std::atomic<uint64_t>& peak = server_.common_figures().used_memory_peak;
+  // Two shards may see two peaks at once, and the lower one stay for a tenth of a second.
+  if (used > peak.load(std::memory_order_relaxed)) peak.store(used, std::memory_order_relaxed);
+}
+
+Observation::Rates Observation::RatesNow() {
+  const TimeMs now = shard_.now_ms();
+  return {ops_.PerSecond(now, stats_.commands), bytes_in_.PerSecond(now, stats_.bytes_in),
+          bytes_out_.PerSecond(now, stats_.bytes_out)};
+}
+
+void Observation::NoteStall() {
+  stalls_seen_ = shard_.counters().stalls;
+  NoteEvent(LatencyEvent::kLoopStall, static_cast<uint64_t>(shard_.counters().last_stall_ns) / 1'000'000);
+}
+
+void Observation::Reset() {
+  for (CommandFigures& figures : figures_) {
+    const uint32_t typical_ticks = figures.typical_ticks;
+    figures = CommandFigures();
+    figures.typical_ticks = typical_ticks;
+  }
+  errors_.clear();
+  error_replies_ = 0;
+  ops_ = bytes_in_ = bytes_out_ = RateMeter();
+}
+
+}  // namespace moonshard::command
