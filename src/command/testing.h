@@ -204,8 +204,8 @@ class TestShard : public shard::IdleHooks {
   TestShard(shard::Shard& shard, ServerControl& control)
       : keyspace_({.seed = 99, .random_seed = 1, .eviction = &control.live()}),
         budget_(keyspace_,
-                {control.live(), control.used_memory(), control.live().room_wanted, shard.shard_count()},
-                nullptr, 1),
+                {control.live(), control.used_memory(), control.live().budget, shard.shard_count()}, nullptr,
+                1),
         tx_(shard),
         state_(StateOf(shard, control)),
         engine_(state_, control.registry()) {
