@@ -33,7 +33,7 @@ def transcript():
 def flags_of_readme():
     """Lines "--name default: meaning" of the table of flags."""
     rows = re.findall(r"^\| `(--[\w-]+)` \| (?:`(.*?)`)? ?\| (.*) \|$", (ROOT / "README.md").read_text(), re.MULTILINE)
-    return [f"{name} {default}: {meaning}" for name, default, meaning in rows]
+    return sorted(f"{name} {default}: {meaning}" for name, default, meaning in rows)
 
 
 def flags_of(program):
@@ -42,7 +42,7 @@ def flags_of(program):
     if not text.startswith("usage: moonshard"):
         return None
     rows = re.findall(r"^  (--[\w-]+) +(.*) \[(.*)\]$", text, re.MULTILINE)
-    return [f"{name} {default}: {meaning}" for name, meaning, default in rows]
+    return sorted(f"{name} {default}: {meaning}" for name, meaning, default in rows)
 
 
 def difference(expected, got):

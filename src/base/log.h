@@ -13,9 +13,15 @@ namespace moonshard::base {
 
 enum class LogLevel { kDebug, kInfo, kWarning, kError };
 
+// kText: "PID TIME LEVEL text", with the time in ISO form and D, I, W or E. kJson: one object per line with
+// "time", "level", "pid" and "message".
+enum class LogFormat { kText, kJson };
+
 // `file` empty: stdout. Call once before threads start. A file that cannot be opened is an error, and the log
-// stays where it was.
-Status InitLog(LogLevel level, std::string_view file);
+// stays where it was. A file that was moved away or removed is made anew within a second of the next line.
+Status InitLog(LogLevel level, std::string_view file, LogFormat format = LogFormat::kText);
+// Opens the file again at once.
+void ReopenLog();
 void SetLogLevel(LogLevel level);
 bool LogEnabled(LogLevel level);
 void LogLine(LogLevel level, std::string_view line);

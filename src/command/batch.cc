@@ -1,5 +1,7 @@
 #include "command/batch.h"
 
+#include "base/check.h"
+
 namespace moonshard::command {
 
 namespace {
@@ -25,6 +27,7 @@ void ClearKept(std::vector<T>& values) {
 }  // namespace
 
 void Part::Clear() {
+  MS_DCHECK(reserved_bytes == 0);
   items.clear();
   ran_count = 0;
   may_stop = false;
@@ -50,6 +53,7 @@ void Batch::Clear() {
   ClearKept(scratch_positions);
   end = BatchEnd::kNeedMore;
   consumed = 0;
+  growth = 0;
   remote = barrier = ran_body = answered = transaction_open = stopped = false;
   ClearParts();
 }

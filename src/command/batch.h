@@ -46,6 +46,7 @@ struct Call {
   bool spread = false;      // keys on several shards, or on all of them
   bool whole = false;       // keys that it does not name (CallRouting::whole)
   bool timed_alone = true;  // not one of the cheap calls that are timed together
+  uint64_t growth = 0;      // bytes it may add, while memory is limited (engine_room.cc)
   CallError error = CallError::kNone;
   const base::StaticError* static_error = nullptr;
   uint32_t text_error = 0;  // index into Batch::error_texts
@@ -67,6 +68,14 @@ struct Item {
 };
 
 struct Batch;
+
+// A batch's wait for room (engine_room.cc). Its home shard's, but between asking and answer shard 0's.
+struct BatchRoom {
+  uint64_t bytes = 0;
+  bool granted = false;
+  Batch* next = nullptr;
+  shard::Outgoing message;
+};
 
 // A blocking call's place in the lines of one shard (engine_wait.cc). While the call is registered there,
 // `nodes` and `told` belong to that shard and `heard` to the home shard; the rest to whoever has the part.
@@ -96,7 +105,8 @@ struct Part {
   shard::Outgoing message;
   bool whole_shard = false;
   tx::LockMode whole_mode = tx::LockMode::kShared;
-  Lsn position;  // highest position the replies depend on
+  Lsn position;                 // highest position the replies depend on
+  uint64_t reserved_bytes = 0;  // room for what it may add, until its shard takes it
 
   // The merge's place: the next item, its next piece, and the arena's bytes already taken.
   size_t next_item = 0;
@@ -140,6 +150,7 @@ struct Batch {
   base::Buffer bytes;  // the commands' bytes, once they must outlive the receive buffer
   BatchEnd end = BatchEnd::kNeedMore;
   size_t consumed = 0;
+  uint64_t growth = 0;  // of all calls
   bool remote = false;  // some key lies on another shard, or some call is spread
   // The last call runs alone, after the others have answered.
   bool barrier = false;
@@ -166,6 +177,8 @@ struct Batch {
   bool transaction_open = false;  // others still use the parts: the manager, or shards where it waited
   bool stopped = false;           // the rest of the stage waits for Engine::Continue
   shard::Outgoing go_on;          // Continue's message to its own shard
+  uint64_t reserved_bytes = 0;    // room that is not yet its parts'
+  BatchRoom room;
   BatchWait wait;
   shard::Timer wait_timer{&OnWaitDeadline, this};
   Batch* next_free = nullptr;

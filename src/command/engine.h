@@ -96,6 +96,8 @@ class Engine {
   }
   bool HasWork() const { return waits_.HasWork(); }
   const db::WaitQueue& waits() const { return waits_; }
+  // At the end of a turn that leaves the limit of memory passed.
+  void AskForRelief();
   // Clients of this shard that wait for an event.
   size_t clients_parked() const { return parked_count_; }
   Observation& observation() { return observation_; }
@@ -119,6 +121,21 @@ class Engine {
   void UnknownCommand(Batch& batch, Call& call, std::span<const std::string_view> args);
   void FailText(Batch& batch, Call& call, std::string text);
 
+  // engine_room.cc
+  void NoteGrowth(Batch& batch, Call& call);
+  uint64_t GrowthOfKey(const Batch& batch, const Call& call, size_t key_idx) const;
+  static size_t IndexOfKey(const Batch& batch, const Call& call, const KeyRef& key);
+  bool AdmitStage(Batch* batch);
+  static void RefuseForRoom(Batch& batch);
+  void SendRoom(Batch& batch, ShardId to, shard::Message::Run run);
+  void RoomAnswered(Batch* batch);
+  void DealRoom(Batch& batch);
+  void ReturnRoom(Batch& batch);
+  void RoomAsked(Batch* batch);
+  void StartRelief();
+  shard::Task<void> Relieve();
+  shard::Task<bool> RelieveFor(uint64_t bytes);
+
   // engine_run.cc
   bool MayRunHere(const Batch& batch) const;
   bool CallMayRun(const Call& call, std::span<const KeyRef> keys) const;
@@ -138,6 +155,8 @@ class Engine {
   void RunStopped(Batch* batch);
   void Finish(Batch* batch);
   void StartStage(Batch* batch);
+  void RunStage(Batch* batch);
+  static size_t StageEnd(const Batch& batch);
   void BuildParts(Batch& batch);
   Part& PartFor(Batch& batch, ShardId shard);
   void StartTransaction(Batch* batch);
@@ -198,6 +217,12 @@ class Engine {
   Observation observation_;
   uint64_t wait_sequence_ = 0;
   size_t parked_count_ = 0;
+  // Shard 0: who waits for room.
+  Batch* room_first_ = nullptr;
+  Batch* room_last_ = nullptr;
+  bool relieving_ = false;
+  TimeMs relief_retry_ms_ = 0;
+  TimeMs relief_asked_ms_ = 0;
   shard::TaskScope tasks_;
 };
 

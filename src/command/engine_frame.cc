@@ -65,6 +65,7 @@ void Engine::Prepare(Batch& batch, Client& client, Call& call) {
     if (call.error != CallError::kNone) return;
   }
   const CommandRow& row = *command->row;
+  if (row.is(kDenyOom) && state_.budget != nullptr && state_.budget->limited()) NoteGrowth(batch, call);
   batch.remote |= call.spread || call.shard != home_;
   if (row.is(kSession | kWakes | kBlocking) ||
       (row.body != nullptr && (row.handler == nullptr || call.spread))) [[unlikely]] {
@@ -97,11 +98,6 @@ void Engine::Gate(Batch& batch, const Session& session, Call& call, std::span<co
   if (!row.is(kNoAuth) && MustAuthenticate(session, state_.server->live())) [[unlikely]] {
     fail(kNoAuthError);
     return;
-  }
-  if (row.is(kDenyOom)) {
-    uint64_t limit = state_.server->live().maxmemory.load(std::memory_order_relaxed);
-    if (limit != 0 && state_.server->used_memory().load(std::memory_order_relaxed) > limit) [[unlikely]]
-      fail(kOomError);
   }
 }
 

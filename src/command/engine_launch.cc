@@ -40,8 +40,13 @@ void Engine::LaunchFrom(Batch* batch, Client& client, std::span<const char> inpu
     if (!arg.empty()) arg = {new_base + (arg.data() - old_base), arg.size()};
   }
   batch->stage_begin = first_call;
-  batch->stage_end = batch->barrier ? batch->calls.size() - 1 : batch->calls.size();
-  if (batch->stage_end == first_call) batch->stage_end = batch->calls.size();
+  batch->stage_end = StageEnd(*batch);
+}
+
+// A barrier is a stage of its own.
+size_t Engine::StageEnd(const Batch& batch) {
+  const size_t count = batch.calls.size();
+  return batch.barrier && batch.stage_begin + 1 < count ? count - 1 : count;
 }
 
 // ---- batches that have answered much: the rest runs when their client has taken it
@@ -77,6 +82,7 @@ void Engine::RunStopped(Batch* batch) {
 
 void Engine::Finish(Batch* batch) {
   --away_count_;
+  ReturnRoom(*batch);
   Client* client = batch->client;
   Release(batch);
   if (client != nullptr) client->OnBatchAnswered();
@@ -88,6 +94,11 @@ void Engine::StartStage(Batch* batch) {
     batch->protocol = batch->client->session.protocol;
     batch->no_touch = batch->client->session.no_touch;
   }
+  if (batch->growth != 0 && !AdmitStage(batch)) return;
+  RunStage(batch);
+}
+
+void Engine::RunStage(Batch* batch) {
   batch->now_ms = state_.shard->now_ms();
   batch->ran_body = batch->answered = false;
   if (NeedsBody(batch->calls[batch->stage_begin])) {
@@ -148,6 +159,7 @@ void Engine::BuildParts(Batch& batch) {
       }
     }
   }
+  DealRoom(batch);
 }
 
 // ---- stages of single-shard calls: one message per shard, no common order
@@ -332,10 +344,11 @@ void Engine::Advance(Batch* batch) {
     return;
   }
   if (more) {
+    ReturnRoom(*batch);
     batch->ClearParts();
     batch->body_reply.Clear();
     batch->stage_begin = batch->stage_end;
-    batch->stage_end = batch->calls.size();
+    batch->stage_end = StageEnd(*batch);
     StartStage(batch);
     return;
   }

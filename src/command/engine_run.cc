@@ -1,6 +1,7 @@
 // Running calls on the shard that owns their keys.
 
 #include <algorithm>
+#include <utility>
 
 #include "command/call_timer.h"
 #include "command/engine.h"
@@ -115,12 +116,12 @@ bool Engine::MayRunHere(const Batch& batch) const {
   // Replies that may have to wait for the log are held in a batch of their own.
   if (gate_ != nullptr) [[unlikely]]
     return false;
-  if (state_.tx->idle()) [[likely]]
-    return true;
-  for (const Call& call : batch.calls) {
-    if (!CallMayRun(call, std::span(batch.keys).subspan(call.key_begin, call.key_count))) return false;
+  if (!state_.tx->idle()) [[unlikely]] {
+    for (const Call& call : batch.calls) {
+      if (!CallMayRun(call, std::span(batch.keys).subspan(call.key_begin, call.key_count))) return false;
+    }
   }
-  return true;
+  return batch.growth == 0 || state_.budget->MakeRoom(batch.growth);
 }
 
 // How many calls ran. Not all of them, if their replies are large.
@@ -210,6 +211,7 @@ void Engine::ExecutePart(Part& part) {
   keyspace.SetNow(batch.now_ms);
   TouchScope touch_scope(keyspace.access_clock(), batch.no_touch);
   db::Database& db = keyspace.database(batch.db);
+  if (part.reserved_bytes != 0) state_.budget->Take(std::exchange(part.reserved_bytes, 0));
   if (part.may_stop && part.ran_count != 0) {
     DropTaken(part);
   } else {

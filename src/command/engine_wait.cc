@@ -42,6 +42,7 @@ void Engine::StartWait(Batch* batch) {
   const Call& call = batch->calls[batch->stage_begin];
   observation_.Began(*call.command);
   BuildParts(*batch);
+  ReturnRoom(*batch);
   batch->wait.arrival = {state_.shard->stamp().value(), home_.value(), ++wait_sequence_};
   for (size_t i = 0; i < batch->part_count; ++i) {
     Part& part = *batch->parts[i];

@@ -19,6 +19,7 @@ namespace moonshard::command {
 // Settings that the pipeline reads for every batch; plain atomics so that CONFIG SET needs no hop.
 struct LiveSettings : db::EvictionSettings {
   std::atomic<bool> password_required{false};
+  std::atomic<bool> protected_mode{false};
   std::atomic<int64_t> slowlog_slower_than_us{10000};  // negative: no slow log
   std::atomic<uint64_t> slowlog_entries_max{128};
   std::atomic<uint64_t> latency_monitor_ms{0};  // 0: no latency events
@@ -31,11 +32,20 @@ struct CommonFigures {
   std::atomic<uint64_t> used_memory_peak{0};  // seen by some shard ten times a second
 };
 
+// Whether a connection's peer is on this machine: "127.0.0.1:5000", "[::1]:5000", or "path:0" of a unix
+// socket.
+inline bool IsLocalPeer(std::string_view peer) {
+  return peer.starts_with("127.") || peer.starts_with("[::1]:") || peer.ends_with(":0");
+}
+
 // Whether the client must authenticate first. Without a password nobody has to, not even who came when there
 // was one.
 inline bool MustAuthenticate(const Session& session, const LiveSettings& live) {
   return !session.authenticated && live.password_required.load(std::memory_order_relaxed);
 }
+
+inline constexpr base::StaticError kNoConfigFile{base::Code::kErr,
+                                                 "The server is running without a config file"};
 
 class ServerControl {
  public:
@@ -45,8 +55,12 @@ class ServerControl {
 
   // Names and values that match a glob pattern, in the order of their names.
   virtual std::vector<std::pair<std::string, std::string>> GetConfig(std::string_view pattern) = 0;
-  // All or nothing.
-  virtual base::Status SetConfig(const std::vector<std::pair<std::string, std::string>>& settings) = 0;
+  // All or nothing. On the first shard only, which accepts connections and so can change where. `local`:
+  // asked for by a client on this machine.
+  virtual base::Status SetConfig(const std::vector<std::pair<std::string, std::string>>& settings,
+                                 bool local) = 0;
+  // CONFIG REWRITE; the error is the whole text after "ERR". On the first shard only.
+  virtual base::Status RewriteConfig() { return kNoConfigFile; }
   virtual bool PasswordMatches(std::string_view password) = 0;
 
   // Stops the server after this turn; the calling client gets no answer, as in Redis.
@@ -63,6 +77,8 @@ class ServerControl {
     int64_t start_time_ms = 0;
   };
   virtual const Facts& facts() const = 0;
+  // Facts::tcp_port is that of the start; CONFIG SET may change it.
+  virtual uint16_t tcp_port() const { return facts().tcp_port; }
 
   // Accounted bytes of all shards, refreshed by each shard at the end of its turns.
   virtual std::atomic<uint64_t>& used_memory() = 0;

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "command/registry.h"
+#include "db/eviction_budget.h"
 #include "db/keyspace.h"
 #include "shard/hop.h"
 #include "shard/shard.h"
@@ -33,6 +34,7 @@ struct ShardStats {
 struct ShardState {
   shard::Shard* shard = nullptr;
   db::Keyspace* keyspace = nullptr;
+  db::DataBudget* budget = nullptr;  // null: memory is not limited
   tx::Manager* tx = nullptr;
   Engine* engine = nullptr;
   ServerControl* server = nullptr;

@@ -182,7 +182,9 @@ class TestControl final : public ServerControl {
   const Registry& registry() const override { return registry_; }
   LiveSettings& live() override { return live_; }
   std::vector<std::pair<std::string, std::string>> GetConfig(std::string_view) override { return {}; }
-  base::Status SetConfig(const std::vector<std::pair<std::string, std::string>>&) override { return {}; }
+  base::Status SetConfig(const std::vector<std::pair<std::string, std::string>>&, bool) override {
+    return {};
+  }
   bool PasswordMatches(std::string_view) override { return true; }
   void RequestShutdown() override {}
   uint64_t NextClientId() override { return ++last_id_; }
@@ -200,7 +202,8 @@ class TestControl final : public ServerControl {
 class TestShard : public shard::IdleHooks {
  public:
   TestShard(shard::Shard& shard, ServerControl& control)
-      : keyspace_({.seed = 99, .random_seed = 1}),
+      : keyspace_({.seed = 99, .random_seed = 1, .eviction = &control.live()}),
+        budget_(keyspace_, {control.live(), control.used_memory(), shard.shard_count()}, nullptr, 1),
         tx_(shard),
         state_(StateOf(shard, control)),
         engine_(state_, control.registry()) {
@@ -210,9 +213,10 @@ class TestShard : public shard::IdleHooks {
   void BeforeStamp() override { tx_.BeforeStamp(); }
   void EndTurn() override {
     keyspace_.SetNow(state_.shard->now_ms());
+    budget_.EndTurn();
     tx_.EndTurn();
   }
-  bool HasWork() const override { return tx_.HasWork(); }
+  bool HasWork() const override { return tx_.HasWork() || budget_.HasWork(); }
   ShardState& state() { return state_; }
 
  private:
@@ -220,11 +224,13 @@ class TestShard : public shard::IdleHooks {
     ShardState state;
     state.shard = &shard;
     state.keyspace = &keyspace_;
+    state.budget = &budget_;
     state.tx = &tx_;
     state.server = &control;
     return state;
   }
   db::Keyspace keyspace_;
+  db::DataBudget budget_;
   tx::Manager tx_;
   ShardState state_;
   Engine engine_;

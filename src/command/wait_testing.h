@@ -21,7 +21,9 @@ class WaitControl final : public ServerControl {
   const Registry& registry() const override { return registry_; }
   LiveSettings& live() override { return live_; }
   std::vector<std::pair<std::string, std::string>> GetConfig(std::string_view) override { return {}; }
-  base::Status SetConfig(const std::vector<std::pair<std::string, std::string>>&) override { return {}; }
+  base::Status SetConfig(const std::vector<std::pair<std::string, std::string>>&, bool) override {
+    return {};
+  }
   bool PasswordMatches(std::string_view) override { return true; }
   void RequestShutdown() override {}
   uint64_t NextClientId() override { return 1; }

@@ -92,7 +92,7 @@ void InfoWriter::Server() {
   page_.Field("process_id", getpid());
   page_.Field("process_supervised", "no");
   page_.Field("run_id", facts.run_id);
-  page_.Field("tcp_port", facts.tcp_port);
+  page_.Field("tcp_port", server_.tcp_port());
   page_.Field("server_time_usec", now_ * 1000);
   page_.Field("uptime_in_seconds", uptime_s);
   page_.Field("uptime_in_days", uptime_s / 86400);

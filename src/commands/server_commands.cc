@@ -1,9 +1,10 @@
-// The server as a whole: COMMAND CONFIG INFO SHUTDOWN.
+// The server as a whole: COMMAND INFO SHUTDOWN.
 
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "base/log.h"
 #include "command/server_control.h"
 #include "command/shard_state.h"
 #include "commands/args.h"
@@ -19,64 +20,47 @@ using command::ArgSpec;
 using command::ArgType;
 using command::CommandRow;
 
-Outcome ConfigGet(Context& context) {
-  std::vector<std::pair<std::string, std::string>> found;
-  for (std::string_view pattern : context.args.subspan(2)) {
-    for (auto& setting : context.shard.server->GetConfig(pattern)) {
-      bool known = false;
-      for (const auto& other : found) known = known || EqualsIgnoreCase(other.first, setting.first);
-      if (!known) found.push_back(std::move(setting));
-    }
-  }
-  context.reply.Map(found.size());
-  for (const auto& [name, value] : found) {
-    context.reply.Bulk(name);
-    context.reply.Bulk(value);
-  }
-  return Outcome::kDone;
-}
+struct ShutdownWords {
+  bool save = false;
+  bool nosave = false;
+  bool now = false;
+  bool force = false;
+  bool abort = false;
+};
 
-Outcome ConfigSet(Context& context) {
-  if (context.args.size() % 2 != 0) {
-    return context.Fail(db::kSyntax);
+bool ParseShutdown(std::span<const std::string_view> words, ShutdownWords& given) {
+  const std::pair<std::string_view, bool*> known[] = {{"SAVE", &given.save},
+                                                      {"NOSAVE", &given.nosave},
+                                                      {"NOW", &given.now},
+                                                      {"FORCE", &given.force},
+                                                      {"ABORT", &given.abort}};
+  for (std::string_view word : words) {
+    bool found = false;
+    for (auto [name, flag] : known) {
+      if (!EqualsIgnoreCase(word, name)) continue;
+      *flag = found = true;
+    }
+    if (!found) return false;
   }
-  std::vector<std::pair<std::string, std::string>> settings;
-  for (size_t i = 2; i < context.args.size(); i += 2)
-    settings.emplace_back(context.arg(i), context.arg(i + 1));
-  base::Status status = context.shard.server->SetConfig(settings);
-  if (!status.ok()) return context.Fail(status);
-  context.reply.Ok();
-  return Outcome::kDone;
+  bool other = given.save || given.nosave || given.now || given.force;
+  return !(given.save && given.nosave) && !(given.abort && other);
 }
 
 Outcome Shutdown(Context& context) {
-  bool abort = false;
-  bool save = false;
-  bool nosave = false;
-  bool other = false;
-  for (std::string_view word : context.args.subspan(1)) {
-    if (EqualsIgnoreCase(word, "SAVE")) {
-      save = true;
-    } else if (EqualsIgnoreCase(word, "ABORT")) {
-      abort = true;
-    } else if (EqualsIgnoreCase(word, "NOSAVE")) {
-      nosave = true;
-    } else if (EqualsIgnoreCase(word, "NOW") || EqualsIgnoreCase(word, "FORCE")) {
-      other = true;
-    } else {
-      return context.Fail(db::kSyntax);
-    }
-  }
-  if ((save && nosave) || (abort && (save || nosave || other))) return context.Fail(db::kSyntax);
-  if (abort) {
+  ShutdownWords given;
+  if (!ParseShutdown(context.args.subspan(1), given)) return context.Fail(db::kSyntax);
+  if (given.abort) {
+    // A shutdown waits for nobody, so there is never one to abort.
     context.reply.ErrorLine("ERR No shutdown in progress.");
     return Outcome::kDone;
   }
-  if (save) {
+  if (given.save && !given.force) {
     // There is nothing to save to yet; stopping all the same would lose what the caller asked to keep.
+    base::LogWarning("SHUTDOWN SAVE was refused: there are no dumps yet (SHUTDOWN SAVE FORCE stops anyway)");
     context.reply.ErrorLine("ERR Errors trying to SHUTDOWN. Check logs.");
     return Outcome::kDone;
   }
+  base::LogWarning("User requested shutdown...");
   context.shard.server->RequestShutdown();
   context.session->close_after_reply = true;
   return Outcome::kDone;
@@ -100,10 +84,6 @@ constexpr ArgSpec kListArguments[] = {{.name = "filterby",
                                        .token = "FILTERBY",
                                        .flags = command::kOptional,
                                        .arguments = kListFilters}};
-constexpr ArgSpec kParameterArguments[] = {{.name = "parameter", .flags = command::kMultiple}};
-constexpr ArgSpec kSettingArguments[] = {{.name = "parameter"}, {.name = "value"}};
-constexpr ArgSpec kSettingsArguments[] = {
-    {.name = "data", .type = ArgType::kBlock, .flags = command::kMultiple, .arguments = kSettingArguments}};
 constexpr ArgSpec kSaveSelector[] = {{.name = "nosave", .type = ArgType::kPureToken, .token = "NOSAVE"},
                                      {.name = "save", .type = ArgType::kPureToken, .token = "SAVE"}};
 constexpr ArgSpec kShutdownArguments[] = {{.name = "save-selector",
@@ -202,32 +182,6 @@ constexpr CommandRow kCommandRows[] = {
 };
 static_assert(command::RowsAreSane(kCommandRows));
 
-constexpr std::string_view kConfigSetTips[] = {"request_policy:all_nodes", "response_policy:all_succeeded"};
-
-constexpr CommandRow kConfigRows[] = {
-    {.name = "get",
-     .arity = -3,
-     .flags = command::kAdmin | command::kNoScript | kAlways,
-     .group = command::Group::kServer,
-     .since = "2.0.0",
-     .complexity = "O(N) for N settings and patterns",
-     .summary = "Returns settings whose names match the patterns.",
-     .arguments = kParameterArguments,
-     .handler = ConfigGet},
-    // A barrier: what follows in the pipeline runs under the new settings, on whichever shard.
-    {.name = "set",
-     .arity = -4,
-     .flags = command::kAdmin | command::kNoScript | kAlways | command::kSession,
-     .group = command::Group::kServer,
-     .since = "2.0.0",
-     .complexity = "O(N) for N settings",
-     .summary = "Changes settings, all of them or none.",
-     .arguments = kSettingsArguments,
-     .handler = ConfigSet,
-     .tips = kConfigSetTips},
-};
-static_assert(command::RowsAreSane(kConfigRows));
-
 constexpr std::string_view kInfoTips[] = {"nondeterministic_output", "request_policy:all_shards",
                                           "response_policy:special"};
 
@@ -243,13 +197,6 @@ constexpr CommandRow kRows[] = {
      .handler = CommandAll,
      .subcommands = kCommandRows,
      .tips = kAnyOrderTips},
-    {.name = "config",
-     .arity = -2,
-     .group = command::Group::kServer,
-     .since = "2.0.0",
-     .complexity = "Depends on the subcommand.",
-     .summary = "Commands about settings.",
-     .subcommands = kConfigRows},
     {.name = "info",
      .arity = -1,
      .flags = kAlways,

@@ -9,6 +9,7 @@ namespace moonshard::commands {
 
 std::span<const command::CommandRow> BitmapCommands();
 std::span<const command::CommandRow> ClusterCommands();
+std::span<const command::CommandRow> ConfigCommands();
 std::span<const command::CommandRow> ConnectionCommands();
 std::span<const command::CommandRow> ExpireCommands();
 std::span<const command::CommandRow> GenericCommands();

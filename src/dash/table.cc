@@ -72,6 +72,44 @@ void Table::PrefetchEntries(const Segment& segment) const {
   }
 }
 
+Segment* Table::RandomSegment(base::Random& random) const {
+  if (size_ == 0) return nullptr;
+  uint64_t position = random.Next();
+  for (uint32_t tries = 1;; ++tries) {
+    Segment* segment = SegmentAt(directory_.Lookup(position));
+    uint64_t length = 1;
+    for (Segment* at = segment; at->overflow != kNoHandle; ++length) at = slab_.Get<Segment>(at->overflow);
+    for (uint64_t steps = length > 1 ? random.Below(length) : 0; steps > 0; --steps) {
+      segment = slab_.Get<Segment>(segment->overflow);
+    }
+    if (segment->count != 0) return segment;
+    position = tries < kRandomTries ? random.Next() : EndOf(*segment);
+  }
+}
+
+Segment* Table::RandomSegmentWithDeadline(base::Random& random) const {
+  // Where keys with a deadline are rare, the wheel knows the segments that have some.
+  constexpr uint32_t kTries = 4;
+  if (deadline_count_ == 0) return nullptr;
+  for (uint32_t tries = 0; tries < kTries; ++tries) {
+    Segment* segment = RandomSegment(random);
+    if (segment->earliest != kNoDeadline) return segment;
+  }
+  return wheel_.Any(random);
+}
+
+Table::Ref Table::FindHandle(uint64_t hash, Handle handle) const {
+  const Directory::Slot first = directory_.Lookup(hash);
+  if (first == Directory::kEmpty) return {};
+  for (Segment* segment = SegmentAt(first);; segment = slab_.Get<Segment>(segment->overflow)) {
+    for (uint64_t mask = simd::MatchTags64(segment->tags, TagOf(hash)); mask != 0; mask &= mask - 1) {
+      const Ref ref{segment, static_cast<uint32_t>(std::countr_zero(mask))};
+      if (segment->handles[ref.slot] == handle && Hash(entry(ref)->key()) == hash) return ref;
+    }
+    if (segment->overflow == kNoHandle) return {};
+  }
+}
+
 Table::Ref Table::Random(base::Random& random) const {
   if (size_ == 0) return {};
   uint64_t position = random.Next();

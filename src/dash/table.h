@@ -117,6 +117,20 @@ class Table {
   // Roughly uniform; an empty Ref if the table is empty.
   Ref Random(base::Random& random) const;
 
+  // For eviction. Visits up to `count` entries of one segment or a few, chosen by chance, as fn(Ref, Entry*),
+  // which must not change the table. Nothing is visited only if there is nothing; with kWithDeadline also if
+  // chance led to segments that no longer had any.
+  enum class SampleOf : uint8_t { kAll, kWithDeadline };
+  template <class Fn>
+  void Sample(base::Random& random, size_t count, SampleOf of, Fn&& fn);
+  // Visits the entries with a deadline of that one among `segment_count` segments chosen by chance which has
+  // the earliest.
+  template <class Fn>
+  void SampleEarliest(base::Random& random, size_t segment_count, Fn&& fn);
+  // The entry that Sample visited at this handle and whose key has this hash, if it is still there.
+  Handle HandleAt(Ref ref) const { return ref.segment->handles[ref.slot]; }
+  Ref FindHandle(uint64_t hash, Handle handle) const;
+
   // An entry whose deadline is <= now, or an empty Ref. The same entry comes again until the caller erases
   // it, changes its deadline or defers it. A call does bounded work (tens of microseconds at most): if it
   // comes back empty while earliest_deadline_hint() <= now, that bound was reached; call again, next turn.
@@ -200,6 +214,8 @@ class Table {
   void RefileByDeadlines(Segment& segment);
   void CollectDue(Segment& segment, TimeMs now);
   void PrefetchEntries(const Segment& segment) const;
+  Segment* RandomSegment(base::Random& random) const;
+  Segment* RandomSegmentWithDeadline(base::Random& random) const;
 
   Slab& slab_;
   Directory directory_;
@@ -325,6 +341,52 @@ uint64_t Table::Scan(uint64_t cursor, Fn&& fn) const {
     if (segment->overflow == kNoHandle) return next;
     segment = slab_.Get<Segment>(segment->overflow);
   }
+}
+
+template <class Fn>
+void Table::Sample(base::Random& random, size_t count, SampleOf of, Fn&& fn) {
+  constexpr uint32_t kSegmentsMax = 4;
+  for (uint32_t tries = 0; tries < kSegmentsMax && count > 0; ++tries) {
+    Segment* segment = of == SampleOf::kAll ? RandomSegment(random) : RandomSegmentWithDeadline(random);
+    if (segment == nullptr) return;
+    const auto first = static_cast<int>(random.Below(kSegmentSlots));
+    const uint64_t slots = std::rotr(Occupied(*segment), first);
+    auto slot_of = [&](uint64_t mask) {
+      return static_cast<uint32_t>(std::countr_zero(mask) + first) % kSegmentSlots;
+    };
+    size_t ahead = count;
+    for (uint64_t mask = slots; mask != 0 && ahead > 0; mask &= mask - 1, --ahead) {
+      __builtin_prefetch(EntryAt(segment->handles[slot_of(mask)]));
+    }
+    bool found = false;
+    for (uint64_t mask = slots; mask != 0 && count > 0; mask &= mask - 1) {
+      const Ref ref{segment, slot_of(mask)};
+      if (of == SampleOf::kWithDeadline && !entry(ref)->has_deadline()) continue;
+      fn(ref, entry(ref));
+      found = true;
+      --count;
+    }
+    if (of == SampleOf::kWithDeadline && !found) RefileByDeadlines(*segment);
+  }
+}
+
+template <class Fn>
+void Table::SampleEarliest(base::Random& random, size_t segment_count, Fn&& fn) {
+  Segment* best = nullptr;
+  for (; segment_count > 0; --segment_count) {
+    Segment* segment = RandomSegmentWithDeadline(random);
+    if (segment == nullptr) break;
+    if (best == nullptr || segment->earliest < best->earliest) best = segment;
+  }
+  if (best == nullptr) return;
+  TimeMs earliest = kNoDeadline;
+  ForEachInSegment(*best, [&](Ref ref, Entry* at) {
+    if (!at->has_deadline()) return;
+    if (at->deadline() < earliest) earliest = at->deadline();
+    fn(ref, at);
+  });
+  // The key that had it may be gone; then the segment must not be preferred for ever.
+  if (earliest > best->earliest) RefileByDeadlines(*best);
 }
 
 }  // namespace moonshard::dash

@@ -84,6 +84,23 @@ Segment* DeadlineWheel::PopFront(uint32_t bucket) {
   return segment;
 }
 
+Segment* DeadlineWheel::Any(base::Random& random) const {
+  if (size_ == 0) return nullptr;
+  const uint64_t from = random.Next();
+  for (uint32_t i = 0;; ++i) {
+    const uint32_t level = (static_cast<uint32_t>(from) + i) % kLevels;
+    if (bits_[level] == 0) continue;
+    const auto turn = static_cast<int>(from >> 32 & (kBuckets - 1));
+    const auto skipped = static_cast<uint32_t>(std::countr_zero(std::rotr(bits_[level], turn)));
+    const uint32_t digit = (skipped + static_cast<uint32_t>(turn)) & (kBuckets - 1);
+    auto* segment = slab_.Get<Segment>(heads_[level * kBuckets + digit]);
+    for (uint64_t steps = from >> 48 & 7; steps > 0 && segment->wheel_next != kNoHandle; --steps) {
+      segment = slab_.Get<Segment>(segment->wheel_next);
+    }
+    return segment;
+  }
+}
+
 DeadlineWheel::StepResult DeadlineWheel::Step(TimeMs now, Segment** fired) {
   if (size_ == 0) {
     time_ = std::max(time_, static_cast<uint64_t>(std::max<TimeMs>(now, 0)));

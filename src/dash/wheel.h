@@ -13,6 +13,7 @@
 
 #include <cstdint>
 
+#include "base/random.h"
 #include "base/types.h"
 #include "dash/segment.h"
 #include "dash/slab.h"
@@ -37,6 +38,9 @@ class DeadlineWheel {
   // Files the segment under segment.earliest, or takes it out if that is kNoDeadline.
   void Update(Segment& segment);
   void Remove(Segment& segment);
+
+  // Some segment, or null if the wheel is empty. Which one is left to chance, not evenly.
+  Segment* Any(base::Random& random) const;
 
   // One bounded step towards `now`, which must not step back.
   enum class StepResult : uint8_t {

@@ -1,10 +1,21 @@
 #include "net/listener.h"
 
+#include <algorithm>
 #include <utility>
 
+#include "base/log.h"
 #include "shard/shard.h"
 
 namespace moonshard::net {
+
+namespace {
+// Redis' error with our words.
+constexpr std::string_view kProtectedModeError =
+    "-DENIED The server is in protected mode: without a password it serves only clients on its own machine. "
+    "From there, either set a password for the default user (CONFIG SET requirepass, or requirepass in the "
+    "configuration file), or, if no stranger can reach this port, turn the mode off (CONFIG SET "
+    "protected-mode no, or --protected-mode no at the start).\r\n";
+}  // namespace
 
 ShardId ConnectionBalance::LeastLoaded() const {
   size_t best = 0;
@@ -35,15 +46,60 @@ Listener::~Listener() {
 
 base::Result<uint16_t> Listener::Listen(const shard::ListenAddress& address) {
   MS_ASSIGN_OR_RETURN(shard::ListenerId id, state_.shard->io().Listen(address, *this));
-  listeners_.push_back(id);
+  bound_.push_back({address, id});
   return state_.shard->io().PortOf(id);
+}
+
+bool Listener::Bound::Serves(const shard::ListenAddress& other) const {
+  return address.kind == shard::ListenAddress::Kind::kTcp && other.kind == address.kind &&
+         address.host == other.host && address.port == other.port;
+}
+
+base::Result<uint16_t> Listener::ListenOnlyOn(std::span<const shard::ListenAddress> addresses) {
+  // Those that go are closed first: an address may include one that is there ("*" all the others).
+  std::vector<shard::ListenAddress> gone;
+  std::erase_if(bound_, [&](const Bound& bound) {
+    bool stays = bound.address.kind != shard::ListenAddress::Kind::kTcp ||
+                 std::ranges::any_of(addresses, [&](const auto& a) { return bound.Serves(a); });
+    if (stays) return false;
+    state_.shard->io().CloseListener(bound.id);
+    gone.push_back(bound.address);
+    return true;
+  });
+  const size_t before = bound_.size();
+  uint16_t port = 0;
+  for (const shard::ListenAddress& address : addresses) {
+    auto serving = std::ranges::find_if(bound_, [&](const Bound& bound) { return bound.Serves(address); });
+    auto opened = serving != bound_.end() ? base::Result<uint16_t>(state_.shard->io().PortOf(serving->id))
+                                          : Listen(address);
+    if (!opened.ok()) {
+      while (bound_.size() > before) {
+        state_.shard->io().CloseListener(bound_.back().id);
+        bound_.pop_back();
+      }
+      for (const shard::ListenAddress& old : gone) {
+        auto again = Listen(old);
+        if (!again.ok()) base::LogError("{}", again.status().text());
+      }
+      return opened.status();
+    }
+    port = *opened;
+  }
+  return port;
 }
 
 void Listener::OnAccept(shard::AcceptedSocket socket) {
   ++state_.stats.connections_accepted;
   if (balance_.Total() >= balance_.max_clients.load(std::memory_order_relaxed)) {
     ++state_.stats.connections_rejected;
-    Refuse(std::move(socket));
+    Refuse(std::move(socket), "-ERR max number of clients reached\r\n");
+    return;
+  }
+  const command::LiveSettings& live = state_.server->live();
+  if (live.protected_mode.load(std::memory_order_relaxed) &&
+      !live.password_required.load(std::memory_order_relaxed) && !command::IsLocalPeer(socket.peer())) {
+    ++state_.stats.connections_rejected;
+    Refuse(std::move(socket), kProtectedModeError);
     return;
   }
   ShardId target = balance_.LeastLoaded();
@@ -96,10 +152,10 @@ void Listener::Adopt(shard::AcceptedSocket socket) {
   Add(std::move(socket));
 }
 
-void Listener::Refuse(shard::AcceptedSocket socket) {
+void Listener::Refuse(shard::AcceptedSocket socket, std::string_view error_line) {
   balance_.open[state_.shard->id().value()].fetch_add(1, std::memory_order_relaxed);
   Connection& connection = Add(std::move(socket));
-  connection.out.Append("-ERR max number of clients reached\r\n");
+  connection.out.Append(error_line);
   connection.session.close_after_reply = true;
   connection.MarkDirty();
 }

@@ -7,6 +7,8 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <span>
+#include <string_view>
 #include <vector>
 
 #include "command/server_control.h"
@@ -36,6 +38,9 @@ class Listener final : public shard::AcceptHandler {
 
   // Accepts on this shard. The port that was bound is returned (0 for a unix socket).
   base::Result<uint16_t> Listen(const shard::ListenAddress& address);
+  // From now on exactly these TCP addresses; those that were listened on already never stop. An error leaves
+  // everything as it was. Returns the port of the last one; 0 without any.
+  base::Result<uint16_t> ListenOnlyOn(std::span<const shard::ListenAddress> addresses);
   // Flushes the turn's replies.
   void EndTurn();
   bool has_dirty() const { return dirty_ != nullptr; }
@@ -63,12 +68,17 @@ class Listener final : public shard::AcceptHandler {
   void PlacementBack(Placement& placement);
   Connection& Add(shard::AcceptedSocket socket);
   void Adopt(shard::AcceptedSocket socket);
-  // Over maxclients: says so and closes.
-  void Refuse(shard::AcceptedSocket socket);
+  // Says why and closes.
+  void Refuse(shard::AcceptedSocket socket, std::string_view error_line);
+  struct Bound {
+    shard::ListenAddress address;
+    shard::ListenerId id;
+    bool Serves(const shard::ListenAddress& other) const;
+  };
 
   command::ShardState& state_;
   ConnectionBalance& balance_;
-  std::vector<shard::ListenerId> listeners_;
+  std::vector<Bound> bound_;
   std::vector<std::unique_ptr<Placement>> placements_;
   Placement* free_placement_ = nullptr;
   Connection* first_ = nullptr;

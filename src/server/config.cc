@@ -7,6 +7,7 @@
 #include "base/bytes.h"
 #include "base/glob.h"
 #include "command/errors.h"
+#include "server/config_load.h"
 #include "server/setting.h"
 
 namespace moonshard::server {
@@ -14,40 +15,51 @@ namespace moonshard::server {
 namespace {
 
 using base::Status;
-Status Apply(Settings& settings, std::string_view name, Words words) {
-  const Setting* setting = FindSetting(name);
-  if (setting == nullptr) {
-    return BadSetting(fmt::format("unknown option '--{}', did you mean '--{}'?", name, NearestSetting(name)));
+using Change_ = std::pair<std::string, std::string>;
+
+Status Failed(std::string_view name, std::string_view why) {
+  return BadSetting(fmt::format("CONFIG SET failed (possibly related to argument '{}') - {}",
+                                command::UpToZero(name), why));
+}
+
+// Redis' rule: the pieces between single spaces, empty ones too.
+std::vector<std::string> WordsOf(const Setting& setting, const std::string& value) {
+  if (setting.shape == Shape::kOne) return {value};
+  std::vector<std::string> words;
+  for (size_t begin = 0; begin <= value.size() && !value.empty();) {
+    size_t end = std::min(value.find(' ', begin), value.size());
+    words.push_back(value.substr(begin, end - begin));
+    begin = end + 1;
   }
-  Status status = setting->set(settings, words);
-  if (!status.ok()) return BadSetting(fmt::format("--{}: {}", setting->name, status.text()));
-  return {};
+  return words;
+}
+
+// The settings that `changes` name. Redis complains of names before it looks at values.
+base::Result<std::vector<const Setting*>> Choose(std::span<const Change_> changes, bool protected_too) {
+  std::vector<const Setting*> chosen;
+  for (const auto& [name, value] : changes) {
+    const Setting* setting = FindSetting(name);
+    if (setting == nullptr) {
+      return BadSetting(fmt::format("Unknown option or number of arguments for CONFIG SET - '{}'",
+                                    command::UpToZero(name)));
+    }
+    if (setting->change == Change::kAtStart) return Failed(name, "can't set immutable config");
+    if (setting->change == Change::kProtected && !protected_too) {
+      return Failed(name, "can't set protected config");
+    }
+    if (std::ranges::find(chosen, setting) != chosen.end()) return Failed(name, "duplicate parameter");
+    chosen.push_back(setting);
+  }
+  return chosen;
 }
 
 }  // namespace
 
 base::Result<Settings> Config::FromArgs(std::span<const std::string> args) {
-  Settings settings;
-  for (size_t i = 0; i < args.size();) {
-    if (!args[i].starts_with("--") || args[i].size() == 2) {
-      return BadSetting(fmt::format("unexpected argument '{}': settings are given as --name value", args[i]));
-    }
-    size_t end = i + 1;
-    while (end < args.size() && !args[end].starts_with("--")) ++end;
-    MS_RETURN_IF_ERROR(
-        Apply(settings, std::string_view(args[i]).substr(2), args.subspan(i + 1, end - i - 1)));
-    i = end;
-  }
-  return settings;
-}
-
-std::string Config::Help() {
-  std::string text = "usage: moonshard [--name value ...]\n\n";
-  Settings defaults;
-  for (const Setting& setting : AllSettings()) {
-    text += fmt::format("  --{:<18} {} [{}]\n", setting.name, setting.help, setting.get(defaults));
-  }
-  return text;
+  Sources sources;
+  MS_ASSIGN_OR_RETURN(sources.command_line, ParseCommandLine(args));
+  MS_ASSIGN_OR_RETURN(Loaded loaded, LoadConfig(sources));
+  return std::move(loaded.settings);
 }
 
 Settings Config::Get() const {
@@ -72,33 +84,22 @@ std::vector<std::pair<std::string, std::string>> Config::Match(std::string_view 
   return found;
 }
 
-base::Result<Settings> Config::Set(std::span<const std::pair<std::string, std::string>> changes) {
-  auto failed = [](std::string_view name, std::string_view why) {
-    return BadSetting(fmt::format("CONFIG SET failed (possibly related to argument '{}') - {}",
-                                  command::UpToZero(name), why));
-  };
-  // First the names, then the values: Redis complains in this order.
-  std::vector<const Setting*> chosen;
-  for (const auto& [name, value] : changes) {
-    const Setting* setting = FindSetting(name);
-    if (setting == nullptr) {
-      return BadSetting(fmt::format("Unknown option or number of arguments for CONFIG SET - '{}'",
-                                    command::UpToZero(name)));
-    }
-    if (setting->change == Change::kAtStart) return failed(name, "can't set immutable config");
-    if (setting->change == Change::kProtected) return failed(name, "can't set protected config");
-    if (std::ranges::find(chosen, setting) != chosen.end()) return failed(name, "duplicate parameter");
-    chosen.push_back(setting);
-  }
-  std::lock_guard lock(mutex_);
-  Settings changed = settings_;
+Status Config::Set(std::span<const Change_> changes, bool local, const Apply& apply) {
+  const Settings before = Get();
+  const bool protected_too =
+      before.enable_protected_configs == "yes" || (before.enable_protected_configs == "local" && local);
+  MS_ASSIGN_OR_RETURN(std::vector<const Setting*> chosen, Choose(changes, protected_too));
+  Settings after = before;
   for (size_t i = 0; i < changes.size(); ++i) {
-    std::string word = changes[i].second;
-    Status status = chosen[i]->set(changed, {&word, 1});
-    if (!status.ok()) return failed(chosen[i]->name, status.text());
+    Status status = chosen[i]->set(after, WordsOf(*chosen[i], changes[i].second));
+    if (!status.ok()) return Failed(chosen[i]->name, status.text());
+    after.origins.insert_or_assign(std::string(chosen[i]->own_name()), Origin::kCommand);
   }
-  settings_ = changed;
-  return changed;
+  Refusal refusal = apply(before, after);
+  if (!refusal.status.ok()) return Failed(refusal.setting, refusal.status.text());
+  std::lock_guard lock(mutex_);
+  settings_ = std::move(after);
+  return {};
 }
 
 }  // namespace moonshard::server

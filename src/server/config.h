@@ -1,10 +1,10 @@
 #pragma once
-// Settings: names, values, where they come from (flags as redis-server takes them) and what may change while
-// the server runs. The tables of server/setting.h say all of it; CONFIG GET, CONFIG SET and the flags derive
-// from them.
+// Config: the settings of a running server, and what CONFIG GET and CONFIG SET do with them. The tables of
+// server/setting.h say all of it; where the first values come from is server/config_load.h.
 //
 // Settings is plain data; Config guards it and is safe from any thread.
 
+#include <functional>
 #include <mutex>
 #include <span>
 #include <string>
@@ -19,11 +19,8 @@ namespace moonshard::server {
 
 class Config {
  public:
-  // `args` without the program's name: "--port 7000 --bind 127.0.0.1 ::1 --save ''". An error names the flag,
-  // and for an unknown one the nearest name.
+  // Flags alone: "--port 7000 --bind 127.0.0.1 ::1 --save ''".
   static base::Result<Settings> FromArgs(std::span<const std::string> args);
-  // One line per setting: name, default, meaning.
-  static std::string Help();
 
   explicit Config(Settings settings) : settings_(std::move(settings)) {}
 
@@ -31,8 +28,17 @@ class Config {
   Settings Get() const;
   // Names and values whose names match the glob, by name.
   std::vector<std::pair<std::string, std::string>> Match(std::string_view pattern) const;
-  // Checks all, then applies all; returns the new settings.
-  base::Result<Settings> Set(std::span<const std::pair<std::string, std::string>> changes);
+
+  // What a change of settings does to the server: all of it or, with an error, nothing.
+  struct Refusal {
+    std::string_view setting;  // the one to blame
+    base::Status status;
+  };
+  // It may bring `after` into its final form.
+  using Apply = std::function<Refusal(const Settings& before, Settings& after)>;
+  // Checks all, then applies all. `local`: asked for by a client on this machine. One caller at a time.
+  base::Status Set(std::span<const std::pair<std::string, std::string>> changes, bool local,
+                   const Apply& apply);
 
  private:
   mutable std::mutex mutex_;

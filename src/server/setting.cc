@@ -12,24 +12,60 @@ namespace moonshard::server {
 
 using base::Status;
 
-const std::vector<Setting>& AllSettings() {
-  static const std::vector<Setting> all = [] {
-    std::vector<Setting> rows;
-    for (auto table : {NetworkSettings, ClientSettings, RuntimeSettings, MemorySettings, PersistenceSettings,
-                       ObservationSettings}) {
-      std::ranges::move(table(), std::back_inserter(rows));
+namespace {
+
+struct Table {
+  std::string_view title;
+  std::vector<Setting> (*rows)();
+};
+constexpr Table kTables[] = {
+    {"network", NetworkSettings},
+    {"clients", ClientSettings},
+    {"process", RuntimeSettings},
+    {"memory", MemorySettings},
+    {"persistence", PersistenceSettings},
+    {"log and figures", ObservationSettings},
+    {"types", TypeSettings},
+    {"redis", RedisSettings},
+};
+
+// Shown to nobody but who asks CONFIG GET for them.
+constexpr std::string_view kSecrets[] = {"requirepass", "masterauth", "tls-key-file-pass",
+                                         "tls-client-key-file-pass"};
+
+bool Has(const std::vector<Setting>& rows, std::string_view name) {
+  return std::ranges::find(rows, name, &Setting::name) != rows.end();
+}
+
+std::vector<Setting> CollectSettings() {
+  std::vector<Setting> all;
+  for (const Table& table : kTables) {
+    for (Setting& row : table.rows()) {
+      if (Has(all, row.name)) continue;
+      row.group = table.title;
+      row.secret = std::ranges::find(kSecrets, row.name) != std::end(kSecrets);
+      all.push_back(row);
+      if (row.other_name.empty() || Has(all, row.other_name)) continue;
+      std::swap(row.name, row.other_name);
+      row.is_other_name = true;
+      all.push_back(std::move(row));
     }
-    std::ranges::sort(rows, {}, &Setting::name);
-    return rows;
-  }();
+  }
+  std::ranges::sort(all, {}, &Setting::name);
+  return all;
+}
+
+}  // namespace
+
+const std::vector<Setting>& AllSettings() {
+  static const std::vector<Setting> all = CollectSettings();
   return all;
 }
 
 const Setting* FindSetting(std::string_view name) {
-  for (const Setting& setting : AllSettings()) {
-    if (base::EqualsIgnoreCase(setting.name, name)) return &setting;
-  }
-  return nullptr;
+  const std::string lower = base::ToLower(name);
+  auto found = std::ranges::lower_bound(AllSettings(), std::string_view(lower), {}, &Setting::name);
+  return found != AllSettings().end() && found->name == lower ? &*found : nullptr;
 }
 
 namespace {
@@ -60,19 +96,40 @@ Status BadSetting(std::string text) {
   return Status::WithText(base::Code::kErr, std::move(text));
 }
 
+base::Result<std::string> OneWord(Words words) {
+  if (words.size() != 1) return BadSetting("wrong number of arguments");
+  return words[0];
+}
+
 base::Result<int64_t> IntegerBetween(Words words, int64_t low, int64_t high) {
-  auto value = words.size() == 1 ? base::ParseInt64(words[0]) : std::nullopt;
+  MS_ASSIGN_OR_RETURN(std::string word, OneWord(words));
+  auto value = base::ParseInt64(word);
   if (!value) return BadSetting("argument couldn't be parsed into an integer");
   if (*value < low || *value > high)
     return BadSetting(fmt::format("argument must be between {} and {} inclusive", low, high));
   return *value;
 }
 
+base::Result<uint64_t> MemoryBetween(Words words, uint64_t low, uint64_t high) {
+  MS_ASSIGN_OR_RETURN(std::string word, OneWord(words));
+  MS_ASSIGN_OR_RETURN(uint64_t bytes, ParseMemory(word));
+  if (bytes < low || bytes > high)
+    return BadSetting(fmt::format("argument must be between {} and {} inclusive", low, high));
+  return bytes;
+}
+
+base::Result<std::string_view> OneOf(Words words, std::span<const std::string_view> choices) {
+  for (std::string_view choice : choices) {
+    if (words.size() == 1 && base::EqualsIgnoreCase(words[0], choice)) return choice;
+  }
+  if (words.size() != 1) return BadSetting("wrong number of arguments");
+  return BadSetting(fmt::format("argument(s) must be one of the following: {}", fmt::join(choices, ", ")));
+}
+
 Setting Text(std::string_view name, Change change, std::string Settings::* field, std::string_view help) {
   return {name, change, help,
           [=](Settings& settings, Words words) -> Status {
-            if (words.size() != 1) return BadSetting("takes one value");
-            settings.*field = words[0];
+            MS_ASSIGN_OR_RETURN(settings.*field, OneWord(words));
             return {};
           },
           [=](const Settings& settings) { return settings.*field; }};
@@ -82,34 +139,36 @@ Setting Choice(std::string_view name, Change change, std::string Settings::* fie
                std::vector<std::string_view> choices, std::string_view help) {
   return {name, change, help,
           [=](Settings& settings, Words words) -> Status {
-            for (std::string_view choice : choices) {
-              if (words.size() != 1 || !base::EqualsIgnoreCase(words[0], choice)) continue;
-              settings.*field = choice;
-              return {};
-            }
-            return BadSetting(
-                fmt::format("argument(s) must be one of the following: {}", fmt::join(choices, ", ")));
+            MS_ASSIGN_OR_RETURN(std::string_view choice, OneOf(words, choices));
+            settings.*field = choice;
+            return {};
           },
           [=](const Settings& settings) { return settings.*field; }};
 }
 
+namespace {
+base::Result<bool> YesOrNo(Words words) {
+  MS_ASSIGN_OR_RETURN(std::string word, OneWord(words));
+  if (base::EqualsIgnoreCase(word, "yes")) return true;
+  if (base::EqualsIgnoreCase(word, "no")) return false;
+  return BadSetting("argument must be 'yes' or 'no'");
+}
+}  // namespace
+
 Setting YesNo(std::string_view name, Change change, bool Settings::* field, std::string_view help) {
   return {name, change, help,
           [=](Settings& settings, Words words) -> Status {
-            bool yes = words.size() == 1 && base::EqualsIgnoreCase(words[0], "yes");
-            bool no = words.size() == 1 && base::EqualsIgnoreCase(words[0], "no");
-            if (!yes && !no) return BadSetting("argument must be 'yes' or 'no'");
-            settings.*field = yes;
+            MS_ASSIGN_OR_RETURN(settings.*field, YesOrNo(words));
             return {};
           },
           [=](const Settings& settings) { return std::string(settings.*field ? "yes" : "no"); }};
 }
 
-Setting Memory(std::string_view name, Change change, uint64_t Settings::* field, std::string_view help) {
+Setting Memory(std::string_view name, Change change, uint64_t Settings::* field, std::string_view help,
+               uint64_t low, uint64_t high) {
   return {name, change, help,
           [=](Settings& settings, Words words) -> Status {
-            if (words.size() != 1) return BadSetting("argument must be a memory value");
-            MS_ASSIGN_OR_RETURN(settings.*field, ParseMemory(words[0]));
+            MS_ASSIGN_OR_RETURN(settings.*field, MemoryBetween(words, low, high));
             return {};
           },
           [=](const Settings& settings) { return std::to_string(settings.*field); }};
@@ -123,6 +182,38 @@ Setting Fixed(std::string_view name, Change change, std::string_view value, std:
             return same ? Status() : BadSetting(std::string(why_not));
           },
           [=](const Settings&) { return std::string(value); }};
+}
+
+Setting Kept(std::string_view name, Change change, std::string_view initial, Check check,
+             std::string_view help) {
+  return {name, change, help,
+          [=](Settings& settings, Words words) -> Status {
+            MS_ASSIGN_OR_RETURN(std::string text, check(words));
+            settings.kept.insert_or_assign(std::string(name), std::move(text));
+            return {};
+          },
+          [=](const Settings& settings) {
+            auto found = settings.kept.find(name);
+            return found == settings.kept.end() ? std::string(initial) : found->second;
+          }};
+}
+
+Setting Several(Setting row) {
+  row.shape = Shape::kWords;
+  return row;
+}
+Setting Repeated(Setting row, size_t line_words) {
+  row.shape = Shape::kRepeats;
+  row.line_words = line_words;
+  return row;
+}
+Setting AlsoNamed(Setting row, std::string_view other_name) {
+  row.other_name = other_name;
+  return row;
+}
+Setting WithoutEffect(Setting row, std::string_view why) {
+  row.without_effect = why;
+  return row;
 }
 
 base::Result<uint64_t> ParseMemory(std::string_view text) {

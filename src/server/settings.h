@@ -2,17 +2,24 @@
 // Settings: the values of all settings, plain data with their defaults.
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace moonshard::server {
 
+// Where a value came from, weakest first: each beats those before it.
+enum class Origin : uint8_t { kDefault, kFile, kEnvironment, kFlag, kCommand };
+
 struct Settings {
-  std::vector<std::string> bind = {"127.0.0.1"};
+  std::vector<std::string> bind = {"127.0.0.1"};  // "-::1": skipped if it is not available here
   uint16_t port = 6379;
   std::string unixsocket;
   uint32_t unixsocketperm = 0;
   uint32_t tcp_backlog = 511;
+  bool protected_mode = true;
   uint32_t maxclients = 10000;
   std::string dir = ".";
   uint16_t shards = 0;  // 0: one per core that this process may use
@@ -34,6 +41,28 @@ struct Settings {
   bool latency_tracking = true;
   std::vector<double> latency_tracking_info_percentiles = {50, 99, 99.9};
   uint64_t latency_monitor_threshold = 0;  // ms; 0: no latency events
+  std::string log_format = "text";
+  bool daemonize = false;
+  std::string pidfile;
+  std::string supervised = "no";
+  std::string enable_protected_configs = "no";
+  std::string enable_debug_command = "no";
+
+  // The limit of keys and values while maxmemory has not been set: a share of the machine, found at start.
+  uint64_t default_budget = 0;
+  // Values of settings that nothing reads yet, in Redis' canonical form; absent: the default.
+  std::map<std::string, std::string, std::less<>> kept;
+  // Who gave a value; absent: nobody.
+  std::map<std::string, Origin, std::less<>> origins;
+
+  Origin OriginOf(std::string_view name) const {
+    auto found = origins.find(name);
+    return found == origins.end() ? Origin::kDefault : found->second;
+  }
+  // The limit of keys and values in force; 0: none.
+  uint64_t DataBudget() const {
+    return OriginOf("maxmemory") == Origin::kDefault && maxmemory == 0 ? default_budget : maxmemory;
+  }
 };
 
 }  // namespace moonshard::server

@@ -37,7 +37,7 @@ std::vector<Setting> MemorySettings() {
 
 void ApplyMemorySettings(const Settings& settings, db::EvictionSettings& live) {
   constexpr auto kRelaxed = std::memory_order_relaxed;
-  live.maxmemory.store(settings.maxmemory, kRelaxed);
+  live.maxmemory.store(settings.DataBudget(), kRelaxed);
   for (const db::EvictionPolicyName& row : db::kEvictionPolicies) {
     if (row.name == settings.maxmemory_policy) live.policy.store(row.policy, kRelaxed);
   }

@@ -6,7 +6,7 @@
 #include <algorithm>
 
 #include "base/number.h"
-#include "server/setting.h"
+#include "server/setting_checks.h"
 
 namespace moonshard::server {
 
@@ -46,12 +46,21 @@ std::vector<Setting> RuntimeSettings() {
   return {
       {"busy-poll", kAtStart, "spin before sleeping: auto, no, or microseconds", SetBusyPoll,
        [](const Settings& s) { return s.busy_poll; }},
+      Choice("enable-debug-command", kAtStart, &Settings::enable_debug_command, {"no", "yes", "local"},
+             "who may call DEBUG: nobody, everybody, or clients on this machine"),
+      Choice("enable-protected-configs", kAtStart, &Settings::enable_protected_configs,
+             {"no", "yes", "local"}, "who may change dir: nobody, everybody, or clients on this machine"),
       {"cpus", kAtStart, "pin shard i to the i-th processor of this list", SetCpus,
-       [](const Settings& s) { return fmt::format("{}", fmt::join(s.cpus, ",")); }},
-      Fixed("databases", kAtStart, "16", "there are always 16 databases", "number of databases"),
+       [](const Settings& s) { return fmt::format("{}", fmt::join(s.cpus, ",")); }, Shape::kWords},
+      YesNo("daemonize", kAtStart, &Settings::daemonize, "run in the background"),
+      Kept("databases", kAtStart, "16", Only(Range(1, kInt32Max), "16", "there are always 16 databases"),
+           "number of databases"),
       Choice("io", kAtStart, &Settings::io, {"auto", "uring", "epoll"},
              "input and output: io_uring or epoll"),
+      Text("pidfile", kAtStart, &Settings::pidfile, "file for the process id, removed at the end"),
       Integer("shards", kAtStart, &Settings::shards, 0, 255, "shards, one thread each; 0: one per core"),
+      Choice("supervised", kAtStart, &Settings::supervised, {"upstart", "systemd", "auto", "no"},
+             "systemd, auto: stay in the foreground; whoever waits at NOTIFY_SOCKET is told in any case"),
   };
 }
 

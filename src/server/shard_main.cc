@@ -5,11 +5,12 @@
 namespace moonshard::server {
 
 namespace {
-command::ShardState MakeState(shard::Shard& shard, db::Keyspace& keyspace, tx::Manager& tx,
-                              command::ServerControl& server) {
+command::ShardState MakeState(shard::Shard& shard, db::Keyspace& keyspace, db::DataBudget& budget,
+                              tx::Manager& tx, command::ServerControl& server) {
   command::ShardState state;
   state.shard = &shard;
   state.keyspace = &keyspace;
+  state.budget = &budget;
   state.tx = &tx;
   state.server = &server;
   return state;
@@ -21,8 +22,10 @@ ShardMain::ShardMain(shard::Shard& shard, const ShardParts& parts)
       keyspace_({.seed = parts.hash_seed,
                  .random_seed = shard.env().RandomSeed(),
                  .eviction = &parts.server.live()}),
+      budget_(keyspace_, {parts.server.live(), parts.server.used_memory(), shard.shard_count()}, this,
+              shard.env().RandomSeed()),
       tx_(shard, parts.transactions),
-      state_(MakeState(shard, keyspace_, tx_, parts.server)),
+      state_(MakeState(shard, keyspace_, budget_, tx_, parts.server)),
       engine_(state_, parts.server.registry()),
       listener_(state_, parts.balance) {
   if (!shard.env().simulated()) {
@@ -38,10 +41,12 @@ void ShardMain::EndTurn() {
   clock_ns_ = shard_.now_ns();
   if (keyspace_.NextDeadlineHint() <= keyspace_.now()) ExpireDue();
   if (keyspace_.has_retired()) keyspace_.FreeRetired(kFreePerTurn);
+  budget_.EndTurn();
+  if (budget_.over_limit() && budget_.policy_evicts()) [[unlikely]]
+    engine_.AskForRelief();
   tx_.EndTurn();
   listener_.EndTurn();
   engine_.EndTurn();
-  PublishMemory();
 }
 
 void ShardMain::ExpireDue() {
@@ -53,16 +58,9 @@ void ShardMain::ExpireDue() {
                                   shard_.cycles().ToNs(ticks) / 1'000'000);
 }
 
-void ShardMain::PublishMemory() {
-  auto bytes = static_cast<int64_t>(keyspace_.used_bytes());
-  int64_t change = bytes - published_bytes_;
-  if (change < kMemoryGrain && change > -kMemoryGrain) return;
-  published_bytes_ = bytes;
-  state_.server->used_memory().fetch_add(static_cast<uint64_t>(change), std::memory_order_relaxed);
-}
-
 bool ShardMain::HasWork() const {
-  return listener_.has_dirty() || tx_.HasWork() || engine_.HasWork() || keyspace_.has_retired() ||
+  return listener_.has_dirty() || tx_.HasWork() || engine_.HasWork() || budget_.HasWork() ||
+         keyspace_.has_retired() ||
          keyspace_.NextDeadlineHint() <= keyspace_.now();
 }
 

@@ -9,6 +9,7 @@
 #include "command/server_control.h"
 #include "command/shard_state.h"
 #include "dash/page_ahead.h"
+#include "db/eviction_budget.h"
 #include "db/keyspace.h"
 #include "net/listener.h"
 #include "shard/shard.h"
@@ -20,8 +21,6 @@ namespace moonshard::server {
 inline constexpr size_t kExpirePerTurn = 512;
 // Keys of flushed databases freed per turn: some 200 us.
 inline constexpr size_t kFreePerTurn = 4096;
-// A shard tells the common memory counter of changes of at least this many bytes.
-inline constexpr int64_t kMemoryGrain = 4096;
 
 struct ShardParts {
   base::HashSeed hash_seed;
@@ -49,16 +48,15 @@ class ShardMain final : public shard::TurnHooks, public db::LockView {
 
  private:
   void ExpireDue();
-  void PublishMemory();
 
   shard::Shard& shard_;
   db::Keyspace keyspace_;
+  db::DataBudget budget_;
   std::unique_ptr<dash::PageAhead> page_ahead_;
   tx::Manager tx_;
   command::ShardState state_;
   command::Engine engine_;
   net::Listener listener_;
-  int64_t published_bytes_ = 0;
   TimeNs clock_ns_ = 0;  // when keyspace_.now() was fixed
 };
 

@@ -129,7 +129,7 @@ def refused_starts(checks):
     refuses(checks, [*port, "--no-such-flag", "1"], ["no-such-flag"])
     refuses(checks, [*port, "--maxclient", "10"], ["maxclient", "did you mean"])
     refuses(checks, [*port, "--appendonly", "yes"], ["appendonly"])
-    refuses(checks, [*port, "--save", "60 1"], ["save"])
+    refuses(checks, [*port, "--save", "60"], ["save"])
     refuses(checks, ["--port", "65536"], ["port"])
     refuses(checks, ["--port", "-1"], ["port"])
     refuses(checks, ["--port", "x"], ["port"])
@@ -141,7 +141,8 @@ def refused_starts(checks):
     refuses(checks, [*port, "--bind", "256.1.1.1"], ["256.1.1.1"])
     refuses(checks, [*port, "--unixsocket", "/dev/null/socket"], ["/dev/null/socket"])
     refuses(checks, [*port, "--logfile", "/dev/null/log"], ["/dev/null/log"])
-    refuses(checks, ["6379"], ["6379"])
+    refuses(checks, ["6379"], ["configuration file", "6379"])
+    refuses(checks, [*port, "6379", "6380"], ["port"])
     refuses(checks, ["-p", "6379"], ["-p"])
 
 

@@ -1,0 +1,94 @@
+#pragma once
+// DataBudget: one shard's part in keeping the accounted bytes of all shards (keys, values, index) at or below
+// maxmemory.
+//
+//     total (one counter of the server)  =  the shards' shares  +  reservations on their way
+//     a shard's share                    >= what its keys, values and index take
+//
+// So the counter is never below what is used, and as long as it is at or below the limit, so is the sum. A
+// write takes room before it runs, from the share of its shard or, on its way to another one, as a
+// reservation that becomes part of the share there. What it did not need goes back at the end of the turn.
+// Commands that Redis does not refuse (a deadline, a RENAME), and writes that grew by more than was foreseen,
+// push the share up after the fact; the eviction at the end of the same turn makes up for it.
+//
+// The shards evict in proportion to their shares, each a bounded number of keys a turn. They begin a little
+// below the limit, so that reservations usually find room and nobody waits. Owned by one shard; the counter
+// and the settings are shared.
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "db/eviction.h"
+#include "db/eviction_settings.h"
+#include "db/keyspace.h"
+
+namespace moonshard::db {
+
+class DataBudget {
+ public:
+  struct Shared {
+    const EvictionSettings& settings;
+    std::atomic<uint64_t>& total;
+    uint16_t shard_count;
+  };
+
+  // All outlive it; `locks` null: nothing is ever locked.
+  DataBudget(Keyspace& keyspace, const Shared& shared, const LockView* locks, uint64_t random_seed);
+
+  bool limited() const { return limit() != 0; }
+  uint64_t limit() const { return shared_.settings.maxmemory.load(std::memory_order_relaxed); }
+  uint64_t total() const { return shared_.total.load(std::memory_order_relaxed); }
+  bool over_limit() const { return limited() && total() > limit(); }
+  bool policy_evicts() const { return policy() != EvictionPolicy::kNoEviction; }
+  // Whether there is always something that eviction can take.
+  bool any_key_may_go() const { return policy_evicts() && !IsVolatile(policy()); }
+
+  // Room on this shard for a write that runs at once and may add `bytes`; evicts for it if this shard is not
+  // the one that has least to give.
+  bool MakeRoom(uint64_t bytes);
+  // Room somewhere, for a write that runs later. Goes to a share by Take, or back by GiveBack.
+  bool Reserve(uint64_t bytes);
+  void Take(uint64_t bytes) { share_ += bytes; }
+  void GiveBack(uint64_t bytes) { Subtract(bytes); }
+  // Turns `held` reserved bytes into `bytes`; false if there is no room, and nothing has changed.
+  bool Exchange(uint64_t held, uint64_t bytes);
+
+  // What has to go, anywhere, before `held` reserved bytes can be exchanged for `bytes`.
+  uint64_t Missing(uint64_t held, uint64_t bytes) const;
+  // This shard's part in that, as far as one turn allows. Returns the bytes that came free; they stay in the
+  // counter, reserved for the caller.
+  uint64_t EvictPart(uint64_t missing);
+
+  // Publishes what the turn has changed, and evicts if that is too much.
+  void EndTurn();
+  // The last turn did not evict all that it should have, and could have.
+  bool HasWork() const { return behind_; }
+
+ private:
+  // The counter is told of changes of at least this much while there is no limit, and a share may exceed what
+  // is used by this much.
+  static constexpr uint64_t kGrainBytes = 4096;
+
+  EvictionPolicy policy() const { return shared_.settings.policy.load(std::memory_order_relaxed); }
+  uint64_t used() const { return keyspace_.used_bytes(); }
+  uint64_t Grain() const;
+  // Eviction begins this much below the limit.
+  uint64_t Headroom() const;
+  size_t KeysPerTurn() const;
+  void Publish();
+  uint64_t PartOf(uint64_t missing) const;
+  bool EvictDownTo(uint64_t target);
+  void Add(uint64_t bytes) { shared_.total.fetch_add(bytes, std::memory_order_relaxed); }
+  void Subtract(uint64_t bytes) {
+    if (bytes != 0) shared_.total.fetch_sub(bytes, std::memory_order_relaxed);
+  }
+
+  Keyspace& keyspace_;
+  const Shared shared_;
+  Evictor evictor_;
+  uint64_t share_ = 0;
+  bool behind_ = false;
+};
+
+}  // namespace moonshard::db
