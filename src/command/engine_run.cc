@@ -225,7 +225,7 @@ void Engine::ExecutePart(Part& part) {
   context.db = &db;
   bool at_home = batch.engine == this;
   context.session = at_home && batch.client != nullptr ? &batch.client->session : nullptr;
-  PartTimer timer(observation_, part.items.data() + part.ran_count);
+  PartTimer timer(observation_, part);
   while (part.ran_count < part.items.size()) {
     Item& item = part.items[part.ran_count++];
     const Call& call = batch.calls[item.call];
@@ -240,7 +240,7 @@ void Engine::ExecutePart(Part& part) {
     if (part.may_stop && part.arena.size() > kBatchReplyBytes / batch.part_count) [[unlikely]]
       break;
   }
-  timer.End(part.items.data() + part.ran_count);
+  timer.End(part.ran_count);
   part.position = keyspace.sink().position();
 }
 
