@@ -60,8 +60,7 @@ void ShardMain::ExpireDue() {
 
 bool ShardMain::HasWork() const {
   return listener_.has_dirty() || tx_.HasWork() || engine_.HasWork() || budget_.HasWork() ||
-         keyspace_.has_retired() ||
-         keyspace_.NextDeadlineHint() <= keyspace_.now();
+         keyspace_.has_retired() || keyspace_.NextDeadlineHint() <= keyspace_.now();
 }
 
 TimeNs ShardMain::NextDeadline() const {
