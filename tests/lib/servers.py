@@ -40,6 +40,12 @@ def binary():
     return path
 
 
+def split_arguments(arguments):
+    """(those of the test, those after `--`, which are for our server)"""
+    at = arguments.index("--") if "--" in arguments else len(arguments)
+    return arguments[:at], arguments[at + 1:]
+
+
 def is_sanitized(path):
     """Built with a sanitizer, so that memory bounds mean nothing."""
     data = Path(path).read_bytes()
@@ -179,6 +185,15 @@ def _start(program, arguments, marker, before_exec=None):
 def is_judge(program):
     """The suites can be tried on the judge itself: MOONSHARD_SERVER=/usr/bin/redis-server."""
     return os.path.basename(program).startswith("redis-server")
+
+
+def debug_arguments(program=None):
+    """What allows DEBUG, if the server has it."""
+    program = program or binary()
+    if is_judge(program):
+        return ["--enable-debug-command", "yes"]
+    usage = subprocess.run([program, "--help"], capture_output=True, timeout=START_S, check=False).stdout
+    return ["--enable-debug-command", "yes"] if b"--enable-debug-command" in usage else []
 
 
 def ours(*args, shards=1, before_exec=None, program=None):
