@@ -10,6 +10,7 @@
 #include "command/shard_state.h"
 #include "commands/args.h"
 #include "commands/info_figures.h"
+#include "commands/reset_stats.h"
 #include "commands/tables.h"
 
 namespace moonshard::commands {
