@@ -6,7 +6,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # What building the server takes.
 build_packages=(
   clang-19 lld-19 llvm-19 cmake ninja-build pkg-config
-  liburing-dev libxxhash-dev libabsl-dev libfmt-dev libspdlog-dev libcli11-dev libmimalloc-dev
+  liburing-dev libxxhash-dev libabsl-dev libfmt-dev libspdlog-dev libcli11-dev liblzf-dev libmimalloc-dev
 )
 
 # What the tests take on top: sanitizers, the reference server and its clients, formatting, test libraries.

@@ -31,7 +31,8 @@ class CallTimer {
         session_(session),
         out_(out),
         run_begin_(batch.calls.data()),
-        each_(observation.TimesEachCall()),
+        sampled_(observation.TimesEachCall()),
+        each_(sampled_),
         mark_(observation.clock().Now()) {}
 
   MS_ALWAYS_INLINE void Before(const Call& call) {
@@ -60,6 +61,8 @@ class CallTimer {
   void EndRun(const Call* end) {
     const uint64_t now = observation_.clock().Now();
     observation_.RanTogether(batch_, {run_begin_, end}, shard::CycleClock::Between(mark_, now), &session_);
+    // The call may have changed what is called slow.
+    each_ = sampled_ || observation_.exact();
     mark_ = now;
     run_begin_ = end;
   }
@@ -69,7 +72,8 @@ class CallTimer {
   const Session& session_;
   const base::Buffer& out_;
   const Call* run_begin_;
-  const bool each_;
+  const bool sampled_;
+  bool each_;
   uint64_t mark_;
   size_t reply_begin_ = 0;
 };
@@ -78,10 +82,11 @@ class CallTimer {
 class PartTimer {
  public:
   PartTimer(Observation& observation, Item* first)
-      : clock_(observation.clock()),
+      : observation_(observation),
         run_begin_(first),
-        each_(observation.TimesEachCall()),
-        mark_(clock_.Now()) {}
+        sampled_(observation.TimesEachCall()),
+        each_(sampled_),
+        mark_(observation.clock().Now()) {}
 
   void Before(const Call& call, Item& item) {
     if ((each_ || call.timed_alone) && run_begin_ != &item) EndRun(&item);
@@ -95,16 +100,22 @@ class PartTimer {
 
  private:
   void EndRun(const Item* end) {
-    const uint64_t now = clock_.Now();
+    const uint64_t now = observation_.clock().Now();
     const auto item_count = static_cast<uint64_t>(end - run_begin_);
     const uint64_t share = shard::CycleClock::Between(mark_, now) / item_count;
-    for (; run_begin_ != end; ++run_begin_) run_begin_->ticks = share;
+    const SlowLimits& limits = observation_.CurrentLimits();
+    for (; run_begin_ != end; ++run_begin_) {
+      run_begin_->ticks = share;
+      run_begin_->limits = limits;
+    }
+    each_ = sampled_ || observation_.exact();
     mark_ = now;
   }
 
-  const shard::CycleClock& clock_;
+  Observation& observation_;
   Item* run_begin_;
-  const bool each_;
+  const bool sampled_;
+  bool each_;
   uint64_t mark_;
 };
 

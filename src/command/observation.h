@@ -21,12 +21,12 @@
 #include "base/buffer.h"
 #include "base/histogram.h"
 #include "base/macros.h"
-#include "command/batch.h"
 #include "command/latency_monitor.h"
 #include "command/rate_meter.h"
 #include "command/registry.h"
 #include "command/server_control.h"
 #include "command/shard_state.h"
+#include "command/slow_limits.h"
 #include "command/slow_log.h"
 #include "shard/cycle_clock.h"
 
@@ -40,6 +40,9 @@ struct CommandFigures {
   uint32_t typical_ticks = 0;                   // moving average of calls timed one by one
   std::unique_ptr<base::Histogram> latency_ns;  // from the first call on
 };
+
+struct Batch;
+struct Call;
 
 struct ErrorFigures {
   std::string prefix;  // "WRONGTYPE"
@@ -62,7 +65,7 @@ class Observation {
 
   // Begins a batch or a part of one: whether all its calls are timed one by one.
   MS_ALWAYS_INLINE bool TimesEachCall() {
-    RefreshThresholds();
+    RefreshLimits();
     if (exact_batches_left_ != 0) [[unlikely]] {
       --exact_batches_left_;
       return true;
@@ -72,6 +75,14 @@ class Observation {
   // Calls that ran one after the other, in `ticks` together; each alone or all of them cheap.
   void RanTogether(const Batch& batch, std::span<const Call> calls, uint64_t ticks, const Session* session);
   void Ran(const Batch& batch, const Call& call, uint64_t ticks, const Session* session);
+  // One that ran elsewhere, or earlier.
+  void Ran(const Batch& batch, const Call& call, uint64_t ticks, const Session* session,
+           const SlowLimits& limits);
+  const SlowLimits& CurrentLimits() {
+    RefreshLimits();
+    return limits_;
+  }
+  bool exact() const { return exact_; }
   // A call that may wait is counted when it begins; its time and its error follow when it has answered.
   void Began(const Command& command) { ++figures_[command.index].calls; }
   void Unblocked(const Batch& batch, const Call& call, uint64_t ticks, const Session* session);
@@ -101,6 +112,7 @@ class Observation {
   const std::vector<CommandFigures>& commands() const { return figures_; }
   const std::vector<ErrorFigures>& errors() const { return errors_; }
   uint64_t calls() const;
+  uint64_t call_ticks() const;
   uint64_t error_replies() const { return error_replies_; }
   SlowLog& slow_log() { return slow_log_; }
   LatencyMonitor& latency() { return latency_; }
@@ -109,6 +121,7 @@ class Observation {
     double operations = 0;
     double bytes_in = 0;
     double bytes_out = 0;
+    double turns = 0;
   };
   Rates RatesNow();
 
@@ -116,15 +129,16 @@ class Observation {
   void Reset();
 
  private:
-  MS_ALWAYS_INLINE void RefreshThresholds() {
-    if (live_.slowlog_slower_than_us.load(std::memory_order_relaxed) != slowlog_us_ ||
-        live_.latency_monitor_ms.load(std::memory_order_relaxed) != monitor_ms_) [[unlikely]]
-      TakeThresholds();
+  MS_ALWAYS_INLINE void RefreshLimits() {
+    if (live_.slowlog_slower_than_us.load(std::memory_order_relaxed) != limits_.slowlog_us ||
+        live_.latency_monitor_ms.load(std::memory_order_relaxed) != limits_.monitor_ms) [[unlikely]]
+      TakeLimits();
   }
-  void TakeThresholds();
+  void TakeLimits();
   void Add(const Command& command, uint64_t calls, uint64_t ticks);
   void ShareOut(std::span<const Call> calls, uint64_t ticks);
-  void NoteSlow(const Batch& batch, const Call& call, uint64_t ticks, const Session* session);
+  void NoteSlow(const Batch& batch, const Call& call, uint64_t ticks, const Session* session,
+                const SlowLimits& limits);
   void AnsweredError(const Call& call, std::string_view reply);
   void SampleRates();
   void NoteStall();
@@ -138,10 +152,7 @@ class Observation {
   std::vector<ErrorFigures> errors_;     // by prefix
   uint64_t error_replies_ = 0;
 
-  // The thresholds as the clock counts.
-  int64_t slowlog_us_ = -1;
-  uint64_t monitor_ms_ = 0;
-  uint64_t slow_ticks_ = UINT64_MAX;
+  SlowLimits limits_;
   bool exact_ = false;
   uint32_t exact_batches_left_ = 0;
   uint32_t batch_count_ = 0;
@@ -151,6 +162,7 @@ class Observation {
   RateMeter ops_;
   RateMeter bytes_in_;
   RateMeter bytes_out_;
+  RateMeter turns_;
   uint64_t stalls_seen_ = 0;
 };
 

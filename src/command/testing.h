@@ -203,7 +203,9 @@ class TestShard : public shard::IdleHooks {
  public:
   TestShard(shard::Shard& shard, ServerControl& control)
       : keyspace_({.seed = 99, .random_seed = 1, .eviction = &control.live()}),
-        budget_(keyspace_, {control.live(), control.used_memory(), shard.shard_count()}, nullptr, 1),
+        budget_(keyspace_,
+                {control.live(), control.used_memory(), control.live().room_wanted, shard.shard_count()},
+                nullptr, 1),
         tx_(shard),
         state_(StateOf(shard, control)),
         engine_(state_, control.registry()) {

@@ -37,6 +37,9 @@ struct ListenAddress {
 // What a backend hides behind AcceptedSocket. Destroying it closes the connection.
 struct SocketState {
   virtual ~SocketState() = default;
+  // Whether the peer still lives is asked after so much silence (TCP keepalive); 0: never.
+  virtual void SetKeepAlive(int /*seconds*/) {}
+  virtual int descriptor() const { return -1; }
   std::string peer;   // "127.0.0.1:5000", "[::1]:5000", or "/path:0" for a unix socket
   std::string local;  // the same for our end
   ListenAddress::Kind kind = ListenAddress::Kind::kTcp;

@@ -9,6 +9,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
@@ -132,6 +133,18 @@ base::Result<ListeningSocket> OpenListener(const ListenAddress& from) {
     made.port = ntohs(address.any.sa_family == AF_INET ? address.v4.sin_port : address.v6.sin6_port);
   }
   return made;
+}
+
+// After `seconds` of silence three probes, a third of that apart, as Redis sets it up.
+void RealSocket::SetKeepAlive(int seconds) {
+  if (seconds == 0 || kind == ListenAddress::Kind::kUnix) return;
+  const int on = 1;
+  const int between = std::max(seconds / 3, 1);
+  const int probes = 3;
+  setsockopt(fd.get(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+  setsockopt(fd.get(), IPPROTO_TCP, TCP_KEEPIDLE, &seconds, sizeof(seconds));
+  setsockopt(fd.get(), IPPROTO_TCP, TCP_KEEPINTVL, &between, sizeof(between));
+  setsockopt(fd.get(), IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(probes));
 }
 
 AcceptedSocket WrapAccepted(int raw_fd) {

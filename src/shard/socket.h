@@ -41,6 +41,8 @@ class Fd {
 };
 
 struct RealSocket final : SocketState {
+  void SetKeepAlive(int seconds) override;
+  int descriptor() const override { return fd.get(); }
   Fd fd;
 };
 

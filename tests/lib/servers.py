@@ -202,7 +202,8 @@ def ours(*args, shards=1, before_exec=None, program=None):
         return _start(program, lambda port: _judge_arguments(port, args), _JUDGE_READY, before_exec)
 
     def arguments(port):
-        return ["--shards", str(shards), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", *args]
+        return ["--shards", str(shards), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
+                "--enable-debug-command", "local", *args]
     return _start(program, arguments, "Server initialized", before_exec)
 
 
@@ -210,7 +211,8 @@ _JUDGE_READY = "Ready to accept connections"
 
 
 def _judge_arguments(port, args):
-    return ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--databases", "16", *args]
+    return ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--databases", "16",
+            "--enable-debug-command", "local", *args]
 
 
 def judge(*args):
