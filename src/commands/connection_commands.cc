@@ -35,7 +35,6 @@ inline constexpr base::StaticError kHelloNoAuth{
     "option can be used to authenticate the client and select the RESP protocol version at the same time"};
 inline constexpr base::StaticError kNotAnInt32{
     base::Code::kErr, "value is out of range, value must between -2147483648 and 2147483647"};
-inline constexpr base::StaticError kNoCluster{base::Code::kErr, "This instance has cluster support disabled"};
 inline constexpr base::StaticError kDbRange{base::Code::kErr, "DB index is out of range"};
 
 Outcome Ping(Context& context) {
@@ -72,10 +71,6 @@ Outcome Reset(Context& context) {
   session.name.clear();
   context.reply.Simple("RESET");
   return Outcome::kDone;
-}
-
-Outcome ReadonlyOrReadwrite(Context& context) {
-  return context.Fail(kNoCluster);
 }
 
 Outcome Select(Context& context) {
@@ -237,24 +232,6 @@ constexpr CommandRow kRows[] = {
      .complexity = "O(1)",
      .summary = "Closes the connection.",
      .handler = Quit},
-    {.name = "readonly",
-     .arity = 1,
-     .flags = command::kLoading | command::kStale | command::kFast,
-     .categories = command::kCatConnection,
-     .group = command::Group::kCluster,
-     .since = "3.0.0",
-     .complexity = "O(1)",
-     .summary = "Lets the connection read from a replica of a cluster.",
-     .handler = ReadonlyOrReadwrite},
-    {.name = "readwrite",
-     .arity = 1,
-     .flags = command::kLoading | command::kStale | command::kFast,
-     .categories = command::kCatConnection,
-     .group = command::Group::kCluster,
-     .since = "3.0.0",
-     .complexity = "O(1)",
-     .summary = "Takes READONLY back.",
-     .handler = ReadonlyOrReadwrite},
     {.name = "reset",
      .arity = 1,
      .flags = kAlways | command::kFast | command::kNoAuth | command::kSession | command::kAllowBusy,
