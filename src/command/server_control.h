@@ -13,8 +13,8 @@
 #include "base/status.h"
 #include "command/registry.h"
 #include "command/session.h"
-#include "shard/hop.h"
 #include "db/eviction_settings.h"
+#include "shard/hop.h"
 
 namespace moonshard::command {
 
