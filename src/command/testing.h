@@ -310,8 +310,9 @@ class TestShard : public shard::IdleHooks {
     keyspace_.SetNow(state_.shard->now_ms());
     budget_.EndTurn();
     tx_.EndTurn();
+    engine_.EndTurn();
   }
-  bool HasWork() const override { return tx_.HasWork() || budget_.HasWork(); }
+  bool HasWork() const override { return tx_.HasWork() || budget_.HasWork() || engine_.HasWork(); }
   ShardState& state() { return state_; }
 
  private:
@@ -408,6 +409,9 @@ class TestClient final : public Client, public shard::ExternalWork {
     ++answered;
     if (!running_) Proceed();
   }
+  void OnBatchParked() override { ++parked; }
+  void OnPushed() override { ++pushes; }
+  void Kill() override { killed = true; }
   void OnBatchStopped(Batch*) override {
     ++stopped;
     stands_still = !takes_replies;
@@ -424,6 +428,9 @@ class TestClient final : public Client, public shard::ExternalWork {
   std::vector<size_t> batch_sizes;
   size_t answered = 0;
   size_t stopped = 0;
+  size_t parked = 0;
+  size_t pushes = 0;
+  bool killed = false;
   bool takes_replies = true;
   bool stands_still = false;
   bool posted = false;  // its turn is still to come: it must not go before
