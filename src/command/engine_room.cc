@@ -80,7 +80,7 @@ bool Engine::AdmitStage(Batch* batch) {
     batch->reserved_bytes = first->growth;
     return true;
   }
-  if (!budget.policy_evicts() || first->growth > budget.usable()) {
+  if (!budget.may_free_some() || first->growth > budget.usable()) {
     RefuseForRoom(*batch);
     return true;
   }

@@ -269,7 +269,7 @@ void Engine::ExecutePart(Part& part) {
   bool at_home = batch.engine == this;
   context.client = at_home ? batch.client : nullptr;
   context.session = context.client != nullptr ? &context.client->session : nullptr;
-  PartTimer timer(observation_, part.items.data() + part.ran_count);
+  PartTimer timer(observation_, part);
   while (part.ran_count < part.items.size()) {
     Item& item = part.items[part.ran_count++];
     const Call& call = batch.calls[item.call];
@@ -284,7 +284,7 @@ void Engine::ExecutePart(Part& part) {
     if (part.may_stop && part.arena.size() > kBatchReplyBytes / batch.part_count) [[unlikely]]
       break;
   }
-  timer.End(part.items.data() + part.ran_count);
+  timer.End(part.ran_count);
   part.position = keyspace.sink().position();
   if (part.arena.capacity() > kLargeReplyBytes || part.charged_bytes != 0) [[unlikely]]
     CountPart(part);

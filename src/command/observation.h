@@ -72,8 +72,13 @@ class Observation {
     }
     return exact_ || ++batch_count_ % kExactEvery == 0;
   }
-  // Calls that ran one after the other, in `ticks` together; each alone or all of them cheap.
-  void RanTogether(const Batch& batch, std::span<const Call> calls, uint64_t ticks, const Session* session);
+  // Calls that ran one after the other, in `ticks` together: one alone, or cheap ones, the last of which may
+  // have written so much that most of the time is its.
+  enum class Last : uint8_t { kLikeTheRest, kLarge };
+  void RanTogether(const Batch& batch, std::span<const Call> calls, uint64_t ticks, Last last,
+                   const Session* session);
+  // What these cheap calls take as a rule; at most half of `ticks`.
+  uint64_t TypicalTicks(std::span<const Call> calls, uint64_t ticks) const;
   void Ran(const Batch& batch, const Call& call, uint64_t ticks, const Session* session);
   // One that ran elsewhere, or earlier.
   void Ran(const Batch& batch, const Call& call, uint64_t ticks, const Session* session,
@@ -95,8 +100,7 @@ class Observation {
   void EndTurn() {
     if (ops_.due(shard_.now_ms())) [[unlikely]]
       SampleRates();
-    if (shard_.counters().stalls != stalls_seen_) [[unlikely]]
-      NoteStall();
+    NoticeStall();
   }
 
   // ---- called by who else may be slow
@@ -114,6 +118,11 @@ class Observation {
   uint64_t calls() const;
   uint64_t call_ticks() const;
   uint64_t error_replies() const { return error_replies_; }
+  // A turn's length is known behind it: notes that of an earlier one.
+  void NoticeStall() {
+    if (shard_.counters().stalls != stalls_seen_) [[unlikely]]
+      NoteStall();
+  }
   SlowLog& slow_log() { return slow_log_; }
   LatencyMonitor& latency() { return latency_; }
 
@@ -136,6 +145,7 @@ class Observation {
   }
   void TakeLimits();
   void Add(const Command& command, uint64_t calls, uint64_t ticks);
+  void LearnTypical(const Command& command, uint64_t ticks);
   void ShareOut(std::span<const Call> calls, uint64_t ticks);
   void NoteSlow(const Batch& batch, const Call& call, uint64_t ticks, const Session* session,
                 const SlowLimits& limits);

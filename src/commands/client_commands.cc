@@ -475,7 +475,7 @@ constexpr CommandRow kClientRows[] = {
          NoEvict, kEnabledArguments),
     With(Row("no-touch", 3, kMine, "7.2.0", "Lets the connection use keys without making them younger."),
          NoTouch, kEnabledArguments),
-    WithBody(Row("pause", -3, kAdmins, "2.9.50", "Holds the commands of clients back."), Pause,
+    WithBody(Row("pause", -3, kAdmins, "3.0.0", "Holds the commands of clients back."), Pause,
              "O(N) for N batches under way", kPauseArguments),
     With(Row("reply", 3, kMine, "3.2.0", "Says whether the connection's commands are answered."), ReplySwitch,
          kReplyArguments),

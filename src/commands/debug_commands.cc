@@ -154,7 +154,8 @@ shard::Task<void> DebugSleep(Context& context) {
 shard::Task<void> DebugSetActiveExpire(Context& context) {
   command::StateShards shards;
   const std::vector<ShardId> ids = AllShards(context);
-  const bool on = std::atoi(TextOf(context.arg(2)).c_str()) != 0;
+  // Digits at the front count; what is no number is 0.
+  const bool on = std::strtol(TextOf(context.arg(2)).c_str(), nullptr, 10) != 0;
   co_await shards.OnEach(ids, [&](ShardState& state, size_t) { state.keyspace->SetActiveExpire(on); });
   context.reply.Ok();
 }

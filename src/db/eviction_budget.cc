@@ -46,12 +46,12 @@ bool DataBudget::ReserveUpTo(uint64_t most, uint64_t bytes) {
 }
 
 bool DataBudget::Reserve(uint64_t bytes) {
-  const uint64_t wanted = shared_.wanted.load(std::memory_order_relaxed);
+  const uint64_t wanted = shared_.signals.wanted.load(std::memory_order_relaxed);
   return ReserveUpTo(usable() - std::min(usable(), wanted), bytes);
 }
 
 bool DataBudget::ClaimWanted() {
-  const uint64_t bytes = shared_.wanted.load(std::memory_order_relaxed);
+  const uint64_t bytes = shared_.signals.wanted.load(std::memory_order_relaxed);
   if (!ReserveUpTo(usable(), bytes)) return false;
   Want(0);
   return true;
@@ -68,19 +68,30 @@ bool DataBudget::MakeRoom(uint64_t bytes) {
     return true;
   };
   if (fits()) return true;
-  if (!policy_evicts() || bytes > usable()) return false;
+  if (!may_free_some() || bytes > usable()) return false;
   // A shard with little leaves it to all of them together to find what should go.
   if (used() * 4 * shared_.shard_count < total() * 3) return false;
-  for (size_t keys = KeysPerTurn(); keys > 0; --keys) {
-    if (!evictor_.EvictOne()) return false;
+  for (size_t keys = KeysPerTurn(); keys > 0;) {
+    if (!FreeSome(keys)) return false;
     if (fits()) return true;
   }
   return false;
 }
 
+bool DataBudget::FreeSome(size_t& keys) {
+  constexpr size_t kFlushedKeysAtOnce = 64;
+  if (keyspace_.has_retired()) {
+    keyspace_.FreeRetired(kFlushedKeysAtOnce);
+    keys -= std::min(keys, kFlushedKeysAtOnce);
+    return true;
+  }
+  --keys;
+  return evictor_.EvictOne();
+}
+
 uint64_t DataBudget::Missing() const {
   if (!limited()) return 0;
-  const uint64_t needed = total() + shared_.wanted.load(std::memory_order_relaxed);
+  const uint64_t needed = total() + shared_.signals.wanted.load(std::memory_order_relaxed);
   return needed > usable() ? needed - usable() : 0;
 }
 
@@ -91,9 +102,9 @@ uint64_t DataBudget::PartOf(uint64_t missing) const {
 
 // True: it got there. Otherwise the turn's bound was reached, or nothing more was found.
 bool DataBudget::EvictDownTo(uint64_t target) {
-  for (size_t keys = KeysPerTurn(); used() > target; --keys) {
+  for (size_t keys = KeysPerTurn(); used() > target;) {
     behind_ = keys == 0;
-    if (keys == 0 || !evictor_.EvictOne()) return false;
+    if (keys == 0 || !FreeSome(keys)) return false;
   }
   return true;
 }
@@ -124,6 +135,10 @@ void DataBudget::Publish(uint64_t surplus_max) {
 void DataBudget::EndTurn() {
   const uint64_t unforeseen = used() - std::min(used(), share_);
   Publish(Grain());
+  if (freeing_ != keyspace_.has_retired()) [[unlikely]] {
+    freeing_ = !freeing_;
+    shared_.signals.shards_freeing.fetch_add(freeing_ ? 1 : ~uint32_t{0}, std::memory_order_relaxed);
+  }
   behind_ = false;
   if (!limited() || !policy_evicts()) return;
   const uint64_t goal = limit() - Headroom();

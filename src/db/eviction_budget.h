@@ -13,7 +13,7 @@
 //
 // The shards evict in proportion to their shares, each a bounded number of keys a turn. They begin a little
 // below the limit, so that reservations usually find room and nobody waits. A write that does not fit all the
-// same is announced in `wanted`, and others leave that much free until it has its room. Owned by one shard;
+// same is announced (`Want`), and others leave that much free until it has its room. Owned by one shard;
 // the counters and the settings are shared.
 
 #include <atomic>
@@ -31,7 +31,7 @@ class DataBudget {
   struct Shared {
     const EvictionSettings& settings;
     std::atomic<uint64_t>& total;
-    std::atomic<uint64_t>& wanted;
+    BudgetSignals& signals;
     uint16_t shard_count;
   };
 
@@ -44,6 +44,10 @@ class DataBudget {
   uint64_t usable() const;
   uint64_t total() const { return shared_.total.load(std::memory_order_relaxed); }
   bool over_limit() const { return limited() && total() > limit(); }
+  // Whether there may be something to free, here or elsewhere.
+  bool may_free_some() const {
+    return policy_evicts() || shared_.signals.shards_freeing.load(std::memory_order_relaxed) != 0;
+  }
   bool policy_evicts() const { return policy() != EvictionPolicy::kNoEviction; }
   // Whether there is always something that eviction can take.
   bool any_key_may_go() const { return policy_evicts() && !IsVolatile(policy()); }
@@ -57,7 +61,7 @@ class DataBudget {
   void GiveBack(uint64_t bytes) { Subtract(bytes); }
 
   // For the one that serves the writes that wait, one at a time. Announces that room for `bytes` is wanted.
-  void Want(uint64_t bytes) { shared_.wanted.store(bytes, std::memory_order_relaxed); }
+  void Want(uint64_t bytes) { shared_.signals.wanted.store(bytes, std::memory_order_relaxed); }
   // Reserves what is wanted.
   bool ClaimWanted();
   // What has to go, anywhere, to keep the limit and to have room for what is wanted.
@@ -65,7 +69,7 @@ class DataBudget {
   // This shard's part in that, as far as one turn allows. Returns the bytes that came free.
   uint64_t EvictPart(uint64_t missing);
   // Whether this shard has a key that may go, locked or not.
-  bool may_evict() const { return evictor_.MayEvict(); }
+  bool may_evict() const { return keyspace_.has_retired() || evictor_.MayEvict(); }
 
   // Publishes what the turn has changed, and evicts if that is too much.
   void EndTurn();
@@ -87,6 +91,8 @@ class DataBudget {
   bool ReserveUpTo(uint64_t most, uint64_t bytes);
   uint64_t PartOf(uint64_t missing) const;
   bool EvictDownTo(uint64_t target);
+  // Frees flushed keys first, then evicts one; takes what it did off `keys`. False: there was nothing.
+  bool FreeSome(size_t& keys);
   void Add(uint64_t bytes) { shared_.total.fetch_add(bytes, std::memory_order_relaxed); }
   void Subtract(uint64_t bytes) {
     if (bytes != 0) shared_.total.fetch_sub(bytes, std::memory_order_relaxed);
@@ -97,6 +103,7 @@ class DataBudget {
   Evictor evictor_;
   uint64_t share_ = 0;
   bool behind_ = false;
+  bool freeing_ = false;  // counted in shards_freeing
 };
 
 }  // namespace moonshard::db

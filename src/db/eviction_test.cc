@@ -311,8 +311,8 @@ class DataBudgetTest : public EvictionTest {
   }
 
   std::atomic<uint64_t> total_{0};
-  std::atomic<uint64_t> wanted_{0};
-  DataBudget budget_{keyspace_, {settings_, total_, wanted_, 4}, nullptr, 5};
+  BudgetSignals signals_;
+  DataBudget budget_{keyspace_, {settings_, total_, signals_, 4}, nullptr, 5};
 };
 
 TEST_F(DataBudgetTest, TheCounterIsNeverBelowWhatIsUsed) {
@@ -324,7 +324,7 @@ TEST_F(DataBudgetTest, TheCounterIsNeverBelowWhatIsUsed) {
   EXPECT_GE(total_, keyspace_.used_bytes());
   EXPECT_LE(total_, keyspace_.used_bytes() + 4'096);
   database().Flush();
-  while (keyspace_.has_retired()) keyspace_.FreeRetired(1000);
+  while (keyspace_.has_retired()) keyspace_.FreeRetired(1'000);
   budget_.EndTurn();
   EXPECT_LE(total_, 4'096u);
 }
@@ -350,7 +350,7 @@ TEST_F(DataBudgetTest, WhatAWriteWaitsForIsLeftToIt) {
   EXPECT_EQ(budget_.Missing(), 0u);
   EXPECT_TRUE(budget_.ClaimWanted());
   EXPECT_EQ(total_, 900'000u);
-  EXPECT_EQ(wanted_, 0u);
+  EXPECT_EQ(signals_.wanted, 0u);
 }
 
 TEST_F(DataBudgetTest, RoomIsMadeByEvictionAsFarAsATurnAllows) {
@@ -366,6 +366,23 @@ TEST_F(DataBudgetTest, RoomIsMadeByEvictionAsFarAsATurnAllows) {
   settings_.tenacity = 100;
   EXPECT_TRUE(budget_.MakeRoom(300'000)) << "no bound";
   EXPECT_FALSE(budget_.MakeRoom(kLimit + 1));
+}
+
+TEST_F(DataBudgetTest, WhatWasFlushedIsFreedBeforeAnythingIsRefused) {
+  FillTo(900'000);
+  budget_.EndTurn();
+  EXPECT_FALSE(budget_.MakeRoom(200'000));
+  database().Flush();
+  EXPECT_GT(keyspace_.used_bytes(), 700'000u) << "a large database is freed bit by bit";
+  EXPECT_FALSE(budget_.may_free_some());
+  budget_.EndTurn();
+  EXPECT_TRUE(budget_.may_free_some());
+  EXPECT_FALSE(budget_.MakeRoom(200'000)) << "not all of it in one turn";
+  settings_.tenacity = 100;
+  EXPECT_TRUE(budget_.MakeRoom(200'000));
+  while (keyspace_.has_retired()) keyspace_.FreeRetired(1'000);
+  budget_.EndTurn();
+  EXPECT_FALSE(budget_.may_free_some());
 }
 
 TEST_F(DataBudgetTest, AShardWithLittleLeavesItToTheOthers) {

@@ -47,7 +47,7 @@ void Connection::KeepRest(std::span<char> rest) {
   if (QueryTooLarge(rest.size())) {
     base::LogWarning("closing client {} ({}): its requests passed client-query-buffer-limit", session.id,
                      session.peer);
-    Close();
+    CloseByForce();
     return;
   }
   if (input_begin_ != 0 && input_begin_ == input_.size()) {
@@ -156,7 +156,7 @@ void Connection::OnPushed() {
 
 void Connection::OnEvicted() {
   ++state_.stats.clients_evicted;
-  Close();
+  CloseByForce();
 }
 
 bool Connection::Unblock(command::UnblockReason reason) {
@@ -216,7 +216,7 @@ void Connection::Flush() {
     ++state_.stats.clients_over_limit;
     base::LogWarning("closing client {} ({}): its replies passed client-output-buffer-limit", session.id,
                      session.peer);
-    return Close();
+    return CloseByForce();
   }
   if (send_in_flight_) return;
   ContinueStopped();
@@ -274,7 +274,16 @@ void Connection::Close() {
   state_.engine->monitors().Remove(*this);
   listener_.memory().Count(*this, 0);
   out.Free();
-  state_.shard->io().Close(stream_);
+  if (by_force_ && (input_.size() != input_begin_ || reading_paused_ || running_)) {
+    state_.shard->io().Abort(stream_);
+  } else {
+    state_.shard->io().Close(stream_);
+  }
+}
+
+void Connection::CloseByForce() {
+  by_force_ = true;
+  Close();
 }
 
 // ---- what it takes, and for how long
@@ -337,7 +346,7 @@ void Connection::CloseIfOverdue() {
     ++state_.stats.clients_over_limit;
     idle = true;
   }
-  if (idle) Close();
+  if (idle) CloseByForce();
 }
 
 command::ClientFacts Connection::Describe() const {

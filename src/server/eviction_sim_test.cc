@@ -146,8 +146,9 @@ class EvictionWorld {
   }
   void Drain() {
     EXPECT_TRUE(driver_->RunUntil([&] { return Drained(); }, 1'000'000))
-        << Counter() << " counted, " << UsedBytes() << " used, " << server_.live().room_wanted << " wanted, "
-        << Sum([](command::ShardState& state) { return state.engine->batches_away(); }) << " batches away";
+        << Counter() << " counted, " << UsedBytes() << " used, " << server_.live().budget.wanted
+        << " wanted, " << Sum([](command::ShardState& state) { return state.engine->batches_away(); })
+        << " batches away";
   }
 
   base::Random& random() { return random_; }
