@@ -1,5 +1,5 @@
 // What a C program does with hiredis: an inventory kept with the blocking interface, and counters kept by
-// many connections of the asynchronous one, in a loop around poll(2). tests/compat/hiredis.py starts it.
+// many connections of the asynchronous one, in a loop around poll(2). tests/compat/hiredis_c.py starts it.
 //
 //   ms_compat_hiredis PORT SOCKET LOCKED_PORT PASSWORD
 
