@@ -30,7 +30,10 @@ void Engine::Launch(Batch* batch, Client& client, std::span<const char> input) {
 // Makes the batch one that is away, its next stage beginning at `first_call`.
 void Engine::LaunchFrom(Batch* batch, Client& client, std::span<const char> input, size_t first_call) {
   ++away_count_;
+  EnterPhase(*batch);
   batch->client = &client;
+  batch->light = client.light;
+  batch->no_evict = client.session.no_evict;
   batch->bytes.Clear();
   batch->bytes.Append({input.data(), batch->consumed});
   const char* old_base = input.data();
@@ -57,6 +60,8 @@ void Client::OnBatchStopped(Batch* batch) {
 
 void Engine::Stop(Batch* batch) {
   batch->stopped = true;
+  LeavePhase(*batch);
+  for (size_t i = 0; i < batch->part_count; ++i) batch->parts[i]->Discharge();  // the client counts them
   batch->client->OnBatchStopped(batch);
 }
 
@@ -70,7 +75,16 @@ void Engine::Continue(Batch* batch) {
   state_.shard->Send(home_, batch->go_on);
 }
 
+size_t Engine::StoppedBytes(const Batch& batch) {
+  if (!batch.stopped) return 0;
+  size_t bytes = 0;
+  for (size_t i = 0; i < batch.part_count; ++i) bytes += batch.parts[i]->arena.capacity();
+  return bytes;
+}
+
 void Engine::RunStopped(Batch* batch) {
+  EnterPhase(*batch);
+  for (size_t i = 0; i < batch->part_count; ++i) batch->parts[i]->Charge(live_.client_bytes);
   if (batch->client == nullptr) {
     Finish(batch);
   } else if (batch->part_count == 0) {
@@ -83,6 +97,7 @@ void Engine::RunStopped(Batch* batch) {
 void Engine::Finish(Batch* batch) {
   --away_count_;
   ReturnRoom(*batch);
+  LeavePhase(*batch);
   Client* client = batch->client;
   Release(batch);
   if (client != nullptr) client->OnBatchAnswered();
@@ -92,8 +107,11 @@ void Engine::StartStage(Batch* batch) {
   if (batch->client != nullptr) {
     batch->db = batch->client->session.db;
     batch->protocol = batch->client->session.protocol;
+    batch->muted = BeginAnswer(batch->client->session);
     batch->no_touch = batch->client->session.no_touch;
   }
+  if (StageHeld(*batch)) [[unlikely]]
+    return Hold(batch);
   if (batch->growth != 0 && !AdmitStage(batch)) return;
   RunStage(batch);
 }
@@ -195,6 +213,8 @@ void Engine::SendParts(Batch* batch) {
 }
 
 void Engine::RunArrivedPart(Part& part) {
+  if (!part.batch->light && part.may_stop && TurnIsFull()) [[unlikely]]
+    return Defer(nullptr, &part);
   if (PartMayRun(part)) [[likely]] {
     ExecutePart(part);
     PartDone(part);
@@ -316,22 +336,40 @@ void Engine::StageRan(Batch* batch) {
     NoteAnswer(*batch, batch->calls[batch->stage_begin], batch->body_ticks, observation_.CurrentLimits(),
                batch->body_reply.view());
   }
+  bool given_up =
+      std::any_of(batch->parts.begin(), batch->parts.begin() + static_cast<ptrdiff_t>(batch->part_count),
+                  [](const auto& part) { return part->given_up; });
+  if (given_up && batch->client != nullptr) {
+    batch->client->OnEvicted();
+    batch->client = nullptr;
+  }
   if (batch->client != nullptr) {
     base::Buffer& out = batch->client->out;
     size_t before = out.size();
+    size_t begin = batch->stage_begin;
     if (batch->ran_body) {
       out.Append(batch->body_reply.view());
+      EndStage(*batch, begin, batch->stage_end, before);
     } else {
-      size_t begin = batch->stage_begin;
       bool complete = MergeReplies(*batch, out);
       size_t end = complete ? batch->stage_end : batch->stage_begin;
       AdaptBatchLimit(*batch->client, out.size() - before, end - begin);
       if (batch->transaction_open) AdaptSpreadLimit(*batch->client, out.size() - before);
+      EndStage(*batch, begin, end, before);
       if (!complete) return Stop(batch);
     }
   }
   batch->answered = true;
   Advance(batch);
+}
+
+// These calls have answered.
+void Engine::EndStage(const Batch& batch, size_t begin, size_t end, size_t out_before) {
+  if (monitors_.active()) [[unlikely]] {
+    for (size_t i = begin; i < end; ++i) FeedMonitors(batch.client->session, batch, batch.calls[i]);
+  }
+  if (batch.muted) [[unlikely]]
+    EndAnswer(*batch.client, out_before);
 }
 
 // Called when the stage has answered and when its transaction's storage came back, in either order.
@@ -357,6 +395,10 @@ void Engine::Advance(Batch* batch) {
 
 // ---- bodies
 
+Client* Context::LiveClient() const {
+  return batch != nullptr ? batch->client : client;
+}
+
 shard::Task<void> Engine::RunBody(Batch* batch) {
   const Call& call = batch->calls[batch->stage_begin];
   const CommandRow& row = *call.command->row;
@@ -367,6 +409,7 @@ shard::Task<void> Engine::RunBody(Batch* batch) {
   context.db = &state_.keyspace->database(batch->db);
   state_.keyspace->SetNow(batch->now_ms);
   // No session: the client may go while the body waits.
+  context.batch = batch;
   bool locked = call.key_count != 0 || call.whole;
   if (locked) {
     BuildParts(*batch);
@@ -403,6 +446,13 @@ shard::Task<void> Engine::NotePositions(Batch* batch) {
 // ---- merge
 
 void Engine::TakePiece(Part& part, size_t end, base::Buffer& out) {
+  if (end > kLargeReplyBytes && out.empty() && part.taken_bytes == 0 && end == part.arena.size()) {
+    // All there is, and much: taken over instead of copied.
+    part.Discharge();
+    out.Swap(part.arena);
+    part.arena.Clear();
+    return;
+  }
   out.Append(part.arena.view().substr(part.taken_bytes, end - part.taken_bytes));
   part.taken_bytes = end;
 }

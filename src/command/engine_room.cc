@@ -5,14 +5,13 @@
 //   AdmitStage                a reservation for the whole stage; else the stage is cut before the first call
 //                             that grows, so that what precedes it may free memory; else room for that call
 //                             alone; else it asks shard 0
-//   RelieveNext (shard 0)     one asker after the other: rounds in which every shard evicts its part, what
-//                             came free staying reserved, until there is room or a round frees nothing
+//   Relieve (shard 0)         one asker after the other: rounds in which every shard evicts its part, until
+//                             there is room or nothing more that could go
 //   RoomAnswered (home)       the stage starts, or the call is refused
 //
 // A reservation travels in the parts of the batch and becomes part of the share of the shard that runs them.
 
 #include <algorithm>
-#include <array>
 #include <coroutine>
 #include <numeric>
 #include <utility>
@@ -40,6 +39,9 @@ bool Grows(const Call& call) {
 constexpr ShardId kReliefShard{0};
 // While nothing can be evicted although the limit is passed, it is tried again at most this often.
 constexpr TimeMs kReliefRetryMs = 100;
+// Rounds without success before the answer is no, although there are keys that may go: transactions that have
+// them locked get so many turns to end.
+constexpr uint32_t kFruitlessRoundsMax = 64;
 }  // namespace
 
 // The arguments from a key up to the next one belong to it.
@@ -78,7 +80,7 @@ bool Engine::AdmitStage(Batch* batch) {
     batch->reserved_bytes = first->growth;
     return true;
   }
-  if (!budget.policy_evicts() || first->growth > budget.limit()) {
+  if (!budget.may_free_some() || first->growth > budget.usable()) {
     RefuseForRoom(*batch);
     return true;
   }
@@ -190,21 +192,38 @@ shard::Task<bool> Engine::RelieveFor(uint64_t bytes) {
   StateShards shards;
   std::vector<ShardId> ids;
   for (uint16_t i = 0; i < shard_count_; ++i) ids.push_back(ShardId(i));
-  std::vector<uint64_t> freed(shard_count_);
-  uint64_t held = 0;
+  struct Round {
+    uint64_t freed_bytes = 0;
+    uint64_t used_bytes = 0;
+    bool may_evict = false;
+  };
+  std::vector<Round> rounds(shard_count_);
+  uint32_t fruitless_count = 0;
+  budget.Want(bytes);
   while (true) {
-    const uint64_t missing = budget.Missing(held, bytes);
-    if (missing == 0 && budget.Exchange(held, bytes)) co_return true;
-    co_await shards.OnEach(ids,
-                           [&](ShardState& there, size_t i) { freed[i] = there.budget->EvictPart(missing); });
-    const uint64_t freed_bytes = std::accumulate(freed.begin(), freed.end(), uint64_t{0});
-    if (freed_bytes == 0) break;
-    held += freed_bytes;
+    const uint64_t missing = budget.Missing();
+    if (missing == 0 && budget.ClaimWanted()) co_return true;
+    co_await shards.OnEach(ids, [&](ShardState& there, size_t i) {
+      rounds[i].freed_bytes = there.budget->EvictPart(missing);
+      rounds[i].used_bytes = there.keyspace->used_bytes();
+      rounds[i].may_evict = there.budget->may_evict();
+    });
+    Round sum;
+    for (const Round& round : rounds) {
+      sum.freed_bytes += round.freed_bytes;
+      sum.used_bytes += round.used_bytes;
+      sum.may_evict |= round.may_evict;
+    }
+    if (sum.freed_bytes != 0) {
+      fruitless_count = 0;
+    } else if (sum.used_bytes + bytes <= budget.usable()) {
+      // What others have reserved comes back, or becomes something that can be evicted.
+    } else if (!sum.may_evict || ++fruitless_count == kFruitlessRoundsMax) {
+      break;
+    }
     co_await NextTurn{};
   }
-  // Others may have given something back meanwhile.
-  if (budget.Missing(held, bytes) == 0 && budget.Exchange(held, bytes)) co_return true;
-  budget.GiveBack(held);
+  budget.Want(0);
   co_return false;
 }
 

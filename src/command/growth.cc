@@ -16,6 +16,8 @@ constexpr uint64_t kElementBytes = 32;
 constexpr uint64_t kRoundingShare = 8;
 constexpr uint64_t kRoundingMax = 64 << 10;
 constexpr uint64_t kKeysPerSegmentMin = 16;
+// The first deadline of a database brings its wheel along.
+constexpr uint64_t kWheelBytes = 2048;
 }  // namespace
 
 uint64_t GrowthOf(std::span<const std::string_view> args, IndexGrowth index) {
@@ -23,6 +25,7 @@ uint64_t GrowthOf(std::span<const std::string_view> args, IndexGrowth index) {
   for (std::string_view arg : args) bytes += arg.size();
   bytes += std::min(bytes / kRoundingShare, kRoundingMax);
   bytes += kEntryBytes + kElementBytes * args.size();
+  if (index == IndexGrowth::kWorst && args.size() > 2) bytes += kWheelBytes;
   return bytes +
          (index == IndexGrowth::kWorst ? sizeof(dash::Segment) : sizeof(dash::Segment) / kKeysPerSegmentMin);
 }

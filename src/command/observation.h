@@ -8,7 +8,7 @@
 // the proportion of their typical times otherwise. Now and then (kExactEvery) a batch is timed call by call,
 // which keeps the typical times. All other calls are timed one by one, and so are the cheap ones while a
 // threshold is below kExactBelowUs or a run has recently passed one. See
-// docs/decisions/0010-time-of-calls.md.
+// docs/decisions/0011-time-of-calls.md.
 //
 // Owned by one shard.
 

@@ -43,6 +43,8 @@ enum Flag : uint32_t {
   // Reads or changes the connection's own state, so it runs alone, after every earlier command of its
   // pipeline has answered.
   kSession = 1u << 24,
+  // Refused unless the configuration allows it (enable-debug-command), whoever asks.
+  kProtected = 1u << 26,
   // May wake or notify other clients: in a pipeline it waits for the earlier commands (design section 5).
   kWakes = 1u << 25,
 };

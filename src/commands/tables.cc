@@ -6,11 +6,12 @@ namespace moonshard::commands {
 
 std::span<const std::span<const command::CommandRow>> AllCommands() {
   static const std::array tables = {
-      BitmapCommands(),        ClusterCommands(),    ConfigCommands(),       ConnectionCommands(),
-      ExpireCommands(),        GenericCommands(),    GenericMoveCommands(),  GenericScanCommands(),
-      LatencyCommands(),       MemoryCommands(),     ModuleCommands(),       ObjectCommands(),
-      RoleCommands(),          ServerCommands(),     SlowlogCommands(),      StringCommands(),
-      StringCompareCommands(), StringEditCommands(), StringIncrexCommands(), StringLcsCommands(),
+      BitmapCommands(),        ClientCommands(),      ClusterCommands(),      ConfigCommands(),
+      ConnectionCommands(),    DebugCommands(),       DumpCommands(),         ExpireCommands(),
+      GenericCommands(),       GenericMoveCommands(), GenericScanCommands(),  LatencyCommands(),
+      MemoryCommands(),        ModuleCommands(),      ObjectCommands(),       RoleCommands(),
+      ServerCommands(),        SlowlogCommands(),     SortCommands(),         StringCommands(),
+      StringCompareCommands(), StringEditCommands(),  StringIncrexCommands(), StringLcsCommands(),
       StringManyCommands(),
   };
   return tables;

@@ -67,6 +67,9 @@ void Evictor::Remember(Database& database, Table::Ref ref, const Entry& entry) {
   for (size_t i = 0; i < pool_count_; ++i) {
     if (pool_[i].handle == handle) return;
   }
+  const uint64_t hash = database.table().Hash(entry.key());
+  // Or sixteen locked keys that nothing outranks would fill the pool each time.
+  if (IsLocked(database, hash)) return;
   size_t at = 0;
   while (at < pool_count_ && pool_[at].score < score) ++at;
   if (pool_count_ == kPoolSize) {
@@ -78,7 +81,7 @@ void Evictor::Remember(Database& database, Table::Ref ref, const Entry& entry) {
                        pool_.begin() + static_cast<ptrdiff_t>(pool_count_) + 1);
     ++pool_count_;
   }
-  pool_[at] = {score, database.table().Hash(entry.key()), handle, database.index()};
+  pool_[at] = {score, hash, handle, database.index()};
 }
 
 void Evictor::Weigh(Database& database) {
@@ -139,8 +142,12 @@ bool Evictor::EvictByChance() {
   return false;
 }
 
+bool Evictor::IsLocked(const Database& database, uint64_t hash) const {
+  return locks_ != nullptr && locks_->IsLocked(LockFingerprint(database.index(), hash));
+}
+
 bool Evictor::Evict(Database& database, Table::Ref ref, uint64_t hash) {
-  if (locks_ != nullptr && locks_->IsLocked(LockFingerprint(database.index(), hash))) return false;
+  if (IsLocked(database, hash)) return false;
   database.EraseRef(ref, types::MutationReason::kEvicted, "evicted");
   return true;
 }

@@ -54,6 +54,7 @@ class Evictor {
   void Remember(Database& database, dash::Table::Ref ref, const dash::Entry& entry);
   bool EvictFromPool();
   bool EvictByChance();
+  bool IsLocked(const Database& database, uint64_t hash) const;
   bool Evict(Database& database, dash::Table::Ref ref, uint64_t hash);
   void FollowPolicy();
 

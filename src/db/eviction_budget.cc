@@ -12,7 +12,13 @@ DataBudget::DataBudget(Keyspace& keyspace, const Shared& shared, const LockView*
     : keyspace_(keyspace), shared_(shared), evictor_(keyspace, shared.settings, locks, random_seed) {}
 
 uint64_t DataBudget::Grain() const {
-  return limited() ? std::min(kGrainBytes, limit() / 64 / shared_.shard_count) : kGrainBytes;
+  return limited() ? std::min(kGrainBytes, limit() / 64 / shared_.shard_count) : 2 * kGrainBytes;
+}
+
+// A table's directory doubles now and then, which no estimate of a single write foresees. It takes less than
+// a hundredth of what its keys take; where eviction may find nothing to make up for it, that much stays free.
+uint64_t DataBudget::usable() const {
+  return any_key_may_go() ? limit() : limit() - limit() / 128;
 }
 
 uint64_t DataBudget::Headroom() const {
@@ -31,18 +37,23 @@ size_t DataBudget::KeysPerTurn() const {
   return keys;
 }
 
-bool DataBudget::Reserve(uint64_t bytes) {
-  const uint64_t most = limit();
+bool DataBudget::ReserveUpTo(uint64_t most, uint64_t bytes) {
   uint64_t now = total();
   while (true) {
-    if (most != 0 && (bytes > most || now > most - bytes)) return false;
+    if (limited() && (bytes > most || now > most - bytes)) return false;
     if (shared_.total.compare_exchange_weak(now, now + bytes, std::memory_order_relaxed)) return true;
   }
 }
 
-bool DataBudget::Exchange(uint64_t held, uint64_t bytes) {
-  if (bytes > held) return Reserve(bytes - held);
-  Subtract(held - bytes);
+bool DataBudget::Reserve(uint64_t bytes) {
+  const uint64_t wanted = shared_.signals.wanted.load(std::memory_order_relaxed);
+  return ReserveUpTo(usable() - std::min(usable(), wanted), bytes);
+}
+
+bool DataBudget::ClaimWanted() {
+  const uint64_t bytes = shared_.signals.wanted.load(std::memory_order_relaxed);
+  if (!ReserveUpTo(usable(), bytes)) return false;
+  Want(0);
   return true;
 }
 
@@ -50,26 +61,38 @@ bool DataBudget::MakeRoom(uint64_t bytes) {
   if (!limited()) return true;
   auto fits = [&] {
     const uint64_t wanted = used() + bytes;
-    if (wanted <= share_) return true;
-    if (!Reserve(wanted - share_)) return false;
-    share_ = wanted;
+    // The share may be from before the limit, or of a higher one.
+    if (wanted <= share_ && total() <= limit()) return true;
+    if (!Reserve(wanted > share_ ? wanted - share_ : 0)) return false;
+    share_ = std::max(share_, wanted);
     return true;
   };
   if (fits()) return true;
-  if (!policy_evicts() || bytes > limit()) return false;
+  if (!may_free_some() || bytes > usable()) return false;
   // A shard with little leaves it to all of them together to find what should go.
   if (used() * 4 * shared_.shard_count < total() * 3) return false;
-  for (size_t keys = KeysPerTurn(); keys > 0; --keys) {
-    if (!evictor_.EvictOne()) return false;
+  for (size_t keys = KeysPerTurn(); keys > 0;) {
+    if (!FreeSome(keys)) return false;
     if (fits()) return true;
   }
   return false;
 }
 
-uint64_t DataBudget::Missing(uint64_t held, uint64_t bytes) const {
+bool DataBudget::FreeSome(size_t& keys) {
+  constexpr size_t kFlushedKeysAtOnce = 64;
+  if (keyspace_.has_retired()) {
+    keyspace_.FreeRetired(kFlushedKeysAtOnce);
+    keys -= std::min(keys, kFlushedKeysAtOnce);
+    return true;
+  }
+  --keys;
+  return evictor_.EvictOne();
+}
+
+uint64_t DataBudget::Missing() const {
   if (!limited()) return 0;
-  const uint64_t wanted = total() + bytes;
-  return wanted > limit() + held ? wanted - limit() - held : 0;
+  const uint64_t needed = total() + shared_.signals.wanted.load(std::memory_order_relaxed);
+  return needed > usable() ? needed - usable() : 0;
 }
 
 uint64_t DataBudget::PartOf(uint64_t missing) const {
@@ -79,44 +102,53 @@ uint64_t DataBudget::PartOf(uint64_t missing) const {
 
 // True: it got there. Otherwise the turn's bound was reached, or nothing more was found.
 bool DataBudget::EvictDownTo(uint64_t target) {
-  for (size_t keys = KeysPerTurn(); used() > target; --keys) {
+  for (size_t keys = KeysPerTurn(); used() > target;) {
     behind_ = keys == 0;
-    if (keys == 0 || !evictor_.EvictOne()) return false;
+    if (keys == 0 || !FreeSome(keys)) return false;
   }
   return true;
 }
 
 uint64_t DataBudget::EvictPart(uint64_t missing) {
-  Publish();
-  const uint64_t part = PartOf(missing + Headroom() / 2);
-  EvictDownTo(used() > part ? used() - part : 0);
-  const uint64_t freed = share_ > used() ? share_ - used() : 0;
-  share_ -= freed;
-  return freed;
+  Publish(0);
+  const uint64_t before = share_;
+  // Meanwhile others may have evicted more than their parts.
+  const uint64_t part = std::min(PartOf(missing), Missing());
+  if (part != 0) EvictDownTo(used() - std::min(used(), part + PartOf(Headroom() / 2)));
+  Publish(0);
+  return before - std::min(before, share_);
 }
 
-void DataBudget::Publish() {
+void DataBudget::Publish(uint64_t surplus_max) {
   const uint64_t bytes = used();
   if (bytes > share_) {
-    if (!limited() && bytes - share_ < kGrainBytes) return;
-    Add(bytes - share_);
-    share_ = bytes;
-  } else if (share_ - bytes > Grain()) {
+    // Without a limit in steps: nobody asks how full it is.
+    const uint64_t share = bytes + (limited() ? 0 : kGrainBytes);
+    Add(share - share_);
+    share_ = share;
+  } else if (share_ - bytes > surplus_max) {
     Subtract(share_ - bytes);
     share_ = bytes;
   }
 }
 
 void DataBudget::EndTurn() {
-  Publish();
+  const uint64_t unforeseen = used() - std::min(used(), share_);
+  Publish(Grain());
+  if (freeing_ != keyspace_.has_retired()) [[unlikely]] {
+    freeing_ = !freeing_;
+    shared_.signals.shards_freeing.fetch_add(freeing_ ? 1 : ~uint32_t{0}, std::memory_order_relaxed);
+  }
   behind_ = false;
   if (!limited() || !policy_evicts()) return;
   const uint64_t goal = limit() - Headroom();
   const uint64_t now = total();
   if (now <= goal) return;
-  const uint64_t part = PartOf(now - goal);
-  EvictDownTo(used() > part ? used() - part : 0);
-  Publish();
+  uint64_t part = PartOf(now - goal);
+  // What this shard took without asking is its own affair.
+  if (now > limit()) part = std::max(part, std::min(unforeseen, now - limit()));
+  EvictDownTo(used() - std::min(used(), part));
+  Publish(0);
   behind_ = behind_ && over_limit();
 }
 

@@ -12,8 +12,9 @@
 // push the share up after the fact; the eviction at the end of the same turn makes up for it.
 //
 // The shards evict in proportion to their shares, each a bounded number of keys a turn. They begin a little
-// below the limit, so that reservations usually find room and nobody waits. Owned by one shard; the counter
-// and the settings are shared.
+// below the limit, so that reservations usually find room and nobody waits. A write that does not fit all the
+// same is announced (`Want`), and others leave that much free until it has its room. Owned by one shard;
+// the counters and the settings are shared.
 
 #include <atomic>
 #include <cstddef>
@@ -30,6 +31,7 @@ class DataBudget {
   struct Shared {
     const EvictionSettings& settings;
     std::atomic<uint64_t>& total;
+    BudgetSignals& signals;
     uint16_t shard_count;
   };
 
@@ -38,8 +40,14 @@ class DataBudget {
 
   bool limited() const { return limit() != 0; }
   uint64_t limit() const { return shared_.settings.maxmemory.load(std::memory_order_relaxed); }
+  // Up to here the counter goes by reservations.
+  uint64_t usable() const;
   uint64_t total() const { return shared_.total.load(std::memory_order_relaxed); }
   bool over_limit() const { return limited() && total() > limit(); }
+  // Whether there may be something to free, here or elsewhere.
+  bool may_free_some() const {
+    return policy_evicts() || shared_.signals.shards_freeing.load(std::memory_order_relaxed) != 0;
+  }
   bool policy_evicts() const { return policy() != EvictionPolicy::kNoEviction; }
   // Whether there is always something that eviction can take.
   bool any_key_may_go() const { return policy_evicts() && !IsVolatile(policy()); }
@@ -51,14 +59,17 @@ class DataBudget {
   bool Reserve(uint64_t bytes);
   void Take(uint64_t bytes) { share_ += bytes; }
   void GiveBack(uint64_t bytes) { Subtract(bytes); }
-  // Turns `held` reserved bytes into `bytes`; false if there is no room, and nothing has changed.
-  bool Exchange(uint64_t held, uint64_t bytes);
 
-  // What has to go, anywhere, before `held` reserved bytes can be exchanged for `bytes`.
-  uint64_t Missing(uint64_t held, uint64_t bytes) const;
-  // This shard's part in that, as far as one turn allows. Returns the bytes that came free; they stay in the
-  // counter, reserved for the caller.
+  // For the one that serves the writes that wait, one at a time. Announces that room for `bytes` is wanted.
+  void Want(uint64_t bytes) { shared_.signals.wanted.store(bytes, std::memory_order_relaxed); }
+  // Reserves what is wanted.
+  bool ClaimWanted();
+  // What has to go, anywhere, to keep the limit and to have room for what is wanted.
+  uint64_t Missing() const;
+  // This shard's part in that, as far as one turn allows. Returns the bytes that came free.
   uint64_t EvictPart(uint64_t missing);
+  // Whether this shard has a key that may go, locked or not.
+  bool may_evict() const { return keyspace_.has_retired() || evictor_.MayEvict(); }
 
   // Publishes what the turn has changed, and evicts if that is too much.
   void EndTurn();
@@ -66,8 +77,7 @@ class DataBudget {
   bool HasWork() const { return behind_; }
 
  private:
-  // The counter is told of changes of at least this much while there is no limit, and a share may exceed what
-  // is used by this much.
+  // A share may exceed what is used by this much; without a limit it grows in steps of this size.
   static constexpr uint64_t kGrainBytes = 4096;
 
   EvictionPolicy policy() const { return shared_.settings.policy.load(std::memory_order_relaxed); }
@@ -76,9 +86,13 @@ class DataBudget {
   // Eviction begins this much below the limit.
   uint64_t Headroom() const;
   size_t KeysPerTurn() const;
-  void Publish();
+  // Brings the share to what is used, but for a surplus of this much.
+  void Publish(uint64_t surplus_max);
+  bool ReserveUpTo(uint64_t most, uint64_t bytes);
   uint64_t PartOf(uint64_t missing) const;
   bool EvictDownTo(uint64_t target);
+  // Frees flushed keys first, then evicts one; takes what it did off `keys`. False: there was nothing.
+  bool FreeSome(size_t& keys);
   void Add(uint64_t bytes) { shared_.total.fetch_add(bytes, std::memory_order_relaxed); }
   void Subtract(uint64_t bytes) {
     if (bytes != 0) shared_.total.fetch_sub(bytes, std::memory_order_relaxed);
@@ -89,6 +103,7 @@ class DataBudget {
   Evictor evictor_;
   uint64_t share_ = 0;
   bool behind_ = false;
+  bool freeing_ = false;  // counted in shards_freeing
 };
 
 }  // namespace moonshard::db

@@ -67,6 +67,9 @@ class Database {
   // Sets or replaces a whole string value of any former type. `deadline` kNoDeadline: none.
   base::Status SetString(const Key& key, std::string_view bytes, TimeMs deadline, EventName event = kEventSet,
                          types::StringForm form = types::StringForm::kPlain);
+  // The same where the key was looked up before: `ref` is what FindForWrite(key) returned.
+  base::Status SetStringAt(const Key& key, dash::Table::Ref ref, std::string_view bytes, TimeMs deadline,
+                           EventName event = kEventSet, types::StringForm form = types::StringForm::kPlain);
   // Replaces the bytes of the string at `key` from `offset` on by `bytes`, in place where its block allows. A
   // gap is filled with zero bytes, the value grows if needed, an absent key is created; the deadline stays.
   // `ref` is what FindForWrite(key) returned; `bytes` do not lie in it. The caller has checked its type and

@@ -22,8 +22,10 @@ ShardMain::ShardMain(shard::Shard& shard, const ShardParts& parts)
       keyspace_({.seed = parts.hash_seed,
                  .random_seed = shard.env().RandomSeed(),
                  .eviction = &parts.server.live()}),
-      budget_(keyspace_, {parts.server.live(), parts.server.used_memory(), shard.shard_count()}, this,
-              shard.env().RandomSeed()),
+      budget_(
+          keyspace_,
+          {parts.server.live(), parts.server.used_memory(), parts.server.live().budget, shard.shard_count()},
+          this, parts.hash_seed ^ (shard.id().value() + 1u)),
       tx_(shard, parts.transactions),
       state_(MakeState(shard, keyspace_, budget_, tx_, parts.server)),
       engine_(state_, parts.server.registry()),
