@@ -381,7 +381,8 @@ constexpr CommandRow kRows[] = {
      .complexity = "Depends on the subcommand.",
      .summary = "Commands for tests of the server and of clients.",
      .body = Debug,
-     .routing = {.find_keys = FindDebugKeys, .whole = IsWhole}},
+     .routing = {.find_keys = FindDebugKeys, .whole = IsWhole},
+     .doc_flags = command::kDocSyscmd},
 };
 static_assert(command::RowsAreSane(kRows));
 
