@@ -92,7 +92,7 @@ def fill(server):
 
 def formats(both):
     for command in (("PING",), ("GET", "key:3"), ("GET", "none"), ("MGET", "key:1", "none"), ("DBSIZE",), ("INCR", "key:3"), ("NOSUCH",),
-                    ("GET",), ("GET", "ünïcödé ☕"), ("CONFIG", "GET", "maxmemory-*y"), ("COMMAND", "GETKEYS", "MSET", "a", "1", "b", "2"),
+                    ("GET",), ("GET", "ünïcödé ☕"), ("CONFIG", "GET", "maxmemory-p*y"), ("COMMAND", "GETKEYS", "MSET", "a", "1", "b", "2"),
                     ("OBJECT", "HELP"), ("TTL", "none"), ("ECHO", '{"k":"v"}'), ("ECHO", "")):
         for options in ((), ("-3",), ("-2",), ("--no-raw",), ("--no-raw", "-3"), ("--csv",), ("--json",), ("--quoted-json",), ("-2", "--json")):
             both.same(*options, *command)
