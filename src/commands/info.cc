@@ -213,8 +213,7 @@ void InfoWriter::Stats() {
   page_.Field("expire_cycle_cpu_milliseconds", Sum([](const ShardFigures& s) { return s.expire_us; }) / 1000);
   page_.Field("evicted_keys", Sum([](const ShardFigures& s) { return s.evicted; }));
   page_.Field("evicted_clients", Sum([](const ShardFigures& s) { return s.stats.clients_evicted; }));
-  page_.Zeros({"evicted_scripts", "total_eviction_exceeded_time",
-               "current_eviction_exceeded_time"});
+  page_.Zeros({"evicted_scripts", "total_eviction_exceeded_time", "current_eviction_exceeded_time"});
   page_.Field("keyspace_hits", Sum([](const ShardFigures& s) { return s.hits; }));
   page_.Field("keyspace_misses", Sum([](const ShardFigures& s) { return s.misses; }));
   page_.Zeros({"pubsub_channels", "pubsub_patterns", "pubsubshard_channels", "latest_fork_usec",
