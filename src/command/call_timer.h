@@ -3,9 +3,9 @@
 // used as
 //
 //   for (...) {
-//     timer.Before(call);
-//     ...                  the call runs and writes its reply
-//     timer.After(call);
+//     timer.Before(call, ...);
+//     ...                       the call runs and writes its reply
+//     timer.After(call, ...);
 //   }
 //   timer.End(...);
 
@@ -40,22 +40,21 @@ class CallTimer {
         each_(sampled_),
         mark_(observation.clock().Now()) {}
 
-  MS_ALWAYS_INLINE void Before(const Call& call) {
-    if (each_ | call.timed_alone) [[unlikely]] {
-      if (run_begin_ != &call) EndRun(&call, Observation::Last::kLikeTheRest);
-    }
-    reply_begin_ = out_.size();
+  // All calls of the batch are one run, unless a reply is large: to be kept at hand and passed below.
+  bool together() const { return batch_.timed_together && !each_; }
+  // Where the reply begins, for After.
+  MS_ALWAYS_INLINE size_t Before(const Call& call, bool together) {
+    if (!together && (each_ | call.timed_alone) && run_begin_ != &call) [[unlikely]]
+      EndRun(&call, Observation::Last::kLikeTheRest);
+    return out_.size();
   }
-  MS_ALWAYS_INLINE void After(const Call& call) {
-    const size_t reply_bytes = out_.size() - reply_begin_;
-    // None at all, or many: by one comparison.
+  MS_ALWAYS_INLINE void After(const Call& call, size_t reply_begin, bool together) {
+    const size_t reply_bytes = out_.size() - reply_begin;
+    const char* reply = out_.data() + reply_begin;
+    // No reply at all, or many bytes: by one comparison.
     const bool odd_size = reply_bytes - 1 >= kCheapReplyBytes;
-    if (each_ | call.timed_alone | odd_size) [[unlikely]] {
-      observation_.Answered(call, {out_.data() + reply_begin_, reply_bytes});
-      EndRun(&call + 1, LastBy(reply_bytes));
-    } else if (out_.data()[reply_begin_] == '-') [[unlikely]] {
-      observation_.Answered(call, {out_.data() + reply_begin_, reply_bytes});
-    }
+    if (!together | odd_size || *reply == '-') [[unlikely]]
+      AfterOdd(call, {reply, reply_bytes});
   }
   // `end`: one behind the last call that ran.
   void End(const Call* end) {
@@ -63,7 +62,11 @@ class CallTimer {
   }
 
  private:
-  void EndRun(const Call* end, Observation::Last last) {
+  MS_NOINLINE void AfterOdd(const Call& call, std::string_view reply) {
+    observation_.Answered(call, reply);
+    if (each_ || call.timed_alone || reply.size() > kCheapReplyBytes) EndRun(&call + 1, LastBy(reply.size()));
+  }
+  MS_NOINLINE void EndRun(const Call* end, Observation::Last last) {
     const uint64_t now = observation_.clock().Now();
     observation_.RanTogether(batch_, {run_begin_, end}, shard::CycleClock::Between(mark_, now), last,
                              &session_);
@@ -81,7 +84,6 @@ class CallTimer {
   const bool sampled_;
   bool each_;
   uint64_t mark_;
-  size_t reply_begin_ = 0;
 };
 
 // In a part, perhaps on another shard: leaves each item its time, for the home shard to note.

@@ -420,7 +420,7 @@ shard::Task<void> Engine::RunBody(Batch* batch) {
   state_.shard->StartMeter(meter);
   co_await row.body(context);
   state_.shard->PauseMeter();
-  batch->body_ticks = meter.ticks;
+  batch->body_ticks = meter.ticks + context.waited_ticks;
   if (locked) {
     if (context.wrote) {
       co_await state_.tx->Commit(batch->transaction);

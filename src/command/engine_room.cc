@@ -47,7 +47,7 @@ constexpr uint32_t kFruitlessRoundsMax = 64;
 // The arguments from a key up to the next one belong to it.
 uint64_t Engine::GrowthOfKey(const Batch& batch, const Call& call, size_t key_idx) const {
   std::span<const std::string_view> args = batch.ArgsOf(call);
-  const IndexGrowth index = state_.budget->any_key_may_go() ? IndexGrowth::kAverage : IndexGrowth::kWorst;
+  const IndexGrowth index = state_.budget->has_plenty() ? IndexGrowth::kAverage : IndexGrowth::kWorst;
   const KeyRef* keys = batch.keys.data() + call.key_begin;
   const size_t begin = key_idx == 0 ? 1 : keys[key_idx].arg;
   const size_t end = key_idx + 1 < call.key_count ? keys[key_idx + 1].arg : args.size();

@@ -151,14 +151,15 @@ size_t Engine::RunHere(Batch& batch, Client& client) {
   }
   size_t before = client.out.size();
   CallTimer timer(observation_, batch, client.session, client.out);
+  const bool together = timer.together();
   size_t ran_count = 0;
   for (const Call& call : batch.calls) {
     context.db = &state_.keyspace->database(client.session.db);
     context.keys = {batch.keys.data() + call.key_begin, call.key_count};
     context.fan.Reset(nullptr);
-    timer.Before(call);
+    const size_t reply_begin = timer.Before(call, together);
     Execute(context, batch, call);
-    timer.After(call);
+    timer.After(call, reply_begin, together);
     ++ran_count;
     if (watched) [[unlikely]] {
       FeedMonitors(client.session, batch, call);

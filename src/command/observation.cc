@@ -1,6 +1,7 @@
 #include "command/observation.h"
 
 #include <algorithm>
+#include <array>
 #include <limits>
 #include <utility>
 
@@ -108,15 +109,22 @@ void Observation::ShareOut(std::span<const Call> calls, uint64_t ticks) {
     Add(*first, calls.size(), ticks);
     return;
   }
+  // Counted beside the figures rather than in a list to search: commands that alternate at random would
+  // mispredict the search.
+  std::array<const Command*, kBatchCommandsMax> kinds;
+  size_t kind_count = 0;
   uint64_t weight_sum = 0;
-  for (const Call& call : calls) weight_sum += TypicalOf(figures_[call.command->index]);
-  for (size_t i = 0; i < calls.size();) {
-    const Command& command = *calls[i].command;
-    size_t end = i + 1;
-    while (end < calls.size() && calls[end].command == &command) ++end;
-    uint64_t weight = TypicalOf(figures_[command.index]) * (end - i);
-    Add(command, end - i, static_cast<uint64_t>(static_cast<unsigned __int128>(ticks) * weight / weight_sum));
-    i = end;
+  for (const Call& call : calls) {
+    CommandFigures& figures = figures_[call.command->index];
+    if (figures.in_run++ == 0) kinds[kind_count++] = call.command;
+    weight_sum += TypicalOf(figures);
+  }
+  const double ticks_per_weight = static_cast<double>(ticks) / static_cast<double>(weight_sum);
+  for (size_t i = 0; i < kind_count; ++i) {
+    CommandFigures& figures = figures_[kinds[i]->index];
+    const uint64_t count = std::exchange(figures.in_run, 0);
+    const auto weight = static_cast<double>(count * TypicalOf(figures));
+    Add(*kinds[i], count, static_cast<uint64_t>(weight * ticks_per_weight));
   }
 }
 

@@ -8,7 +8,7 @@
 // the proportion of their typical times otherwise. Now and then (kExactEvery) a batch is timed call by call,
 // which keeps the typical times. All other calls are timed one by one, and so are the cheap ones while a
 // threshold is below kExactBelowUs or a run has recently passed one. See
-// docs/decisions/0010-time-of-calls.md.
+// docs/decisions/0011-time-of-calls.md.
 //
 // Owned by one shard.
 
@@ -38,6 +38,7 @@ struct CommandFigures {
   uint64_t rejected = 0;                        // refused by a gate
   uint64_t failed = 0;                          // ran, and answered an error
   uint32_t typical_ticks = 0;                   // moving average of calls timed one by one
+  uint32_t in_run = 0;                          // calls of the run that is being shared out
   std::unique_ptr<base::Histogram> latency_ns;  // from the first call on
 };
 
@@ -53,7 +54,7 @@ class Observation {
  public:
   // A threshold below this is watched by timing every call.
   static constexpr uint64_t kExactBelowUs = 1000;
-  static constexpr uint32_t kExactEvery = 64;
+  static constexpr uint32_t kExactEvery = 256;
   // Distinct error prefixes; scripts can make up any number of them.
   static constexpr size_t kErrorKindsMax = 128;
 

@@ -253,16 +253,16 @@ TEST_F(Shared, ALowLimitIsWatchedCallByCall) {
   LiveSettings& live = world_.control().live();
   auto each = [&] {
     int count = 0;
-    for (int i = 0; i < 64; ++i) count += observation_.TimesEachCall() ? 1 : 0;
+    for (int i = 0; i < 256; ++i) count += observation_.TimesEachCall() ? 1 : 0;
     return count;
   };
   EXPECT_EQ(each(), 1);
   live.slowlog_slower_than_us = 999;
-  EXPECT_EQ(each(), 64);
+  EXPECT_EQ(each(), 256);
   live.slowlog_slower_than_us = 1000;
   EXPECT_EQ(each(), 1);
   live.slowlog_slower_than_us = 0;
-  EXPECT_EQ(each(), 64);
+  EXPECT_EQ(each(), 256);
   live.slowlog_slower_than_us = -1;
   EXPECT_EQ(each(), 1);
   // A limit that no clock reaches is no limit.

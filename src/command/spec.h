@@ -220,8 +220,8 @@ struct CommandRow {
   std::span<const std::string_view> tips = {};
   std::string_view deprecated_since = {};
   std::string_view replaced_by = {};
-  uint8_t doc_flags = kDocPlain;
   CallRouting routing = {};
+  uint8_t doc_flags = kDocPlain;
 
   constexpr bool is(uint32_t flag) const { return (flags & flag) != 0; }
   // The form of most commands: exactly one key, at argument 1.

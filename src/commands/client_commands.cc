@@ -494,7 +494,6 @@ static_assert(command::RowsAreSane(kClientRows));
 constexpr CommandRow kRows[] = {
     {.name = "client",
      .arity = -2,
-     .categories = command::kCatConnection,
      .group = command::Group::kConnection,
      .since = "2.4.0",
      .complexity = "Depends on the subcommand.",

@@ -56,6 +56,7 @@ void Copy(ShardState& state, FigureSet set, ShardFigures& figures) {
   figures.misses = keyspace.stats().misses;
   figures.expired = keyspace.stats().expired;
   figures.evicted = keyspace.stats().evicted;
+  figures.changes = keyspace.sink().change_count();
   figures.expire_lag_ms = keyspace.stats().expire_lag_ms;
   figures.used_bytes = keyspace.used_bytes();
   figures.committed_bytes = keyspace.slab().committed_bytes();

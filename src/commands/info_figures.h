@@ -50,6 +50,7 @@ struct ShardFigures {
   uint64_t misses = 0;
   uint64_t expired = 0;
   uint64_t evicted = 0;
+  uint64_t changes = 0;  // since the start
   uint64_t used_bytes = 0;
   uint64_t index_bytes = 0;
   uint64_t committed_bytes = 0;

@@ -18,7 +18,7 @@ uint64_t DataBudget::Grain() const {
 // A table's directory doubles now and then, which no estimate of a single write foresees. It takes less than
 // a hundredth of what its keys take; where eviction may find nothing to make up for it, that much stays free.
 uint64_t DataBudget::usable() const {
-  return any_key_may_go() ? limit() : limit() - limit() / 128;
+  return has_plenty() ? limit() : limit() - limit() / 128;
 }
 
 uint64_t DataBudget::Headroom() const {
@@ -132,6 +132,19 @@ void DataBudget::Publish(uint64_t surplus_max) {
   }
 }
 
+void DataBudget::CountVolatile() {
+  // So few that they may be used up in one turn do not count.
+  constexpr size_t kManyMin = 1024;
+  size_t keys = 0;
+  size_t deadlines = 0;
+  for (uint16_t i = 0; i < kDatabaseCount; ++i) {
+    const Database& database = keyspace_.database(DbIndex(i));
+    keys += database.size();
+    deadlines += database.deadline_count();
+  }
+  many_volatile_ = deadlines >= kManyMin && deadlines >= keys / 8;
+}
+
 void DataBudget::EndTurn() {
   const uint64_t unforeseen = used() - std::min(used(), share_);
   Publish(Grain());
@@ -141,6 +154,7 @@ void DataBudget::EndTurn() {
   }
   behind_ = false;
   if (!limited() || !policy_evicts()) return;
+  if (IsVolatile(policy())) CountVolatile();
   const uint64_t goal = limit() - Headroom();
   const uint64_t now = total();
   if (now <= goal) return;

@@ -49,8 +49,8 @@ class DataBudget {
     return policy_evicts() || shared_.signals.shards_freeing.load(std::memory_order_relaxed) != 0;
   }
   bool policy_evicts() const { return policy() != EvictionPolicy::kNoEviction; }
-  // Whether there is always something that eviction can take.
-  bool any_key_may_go() const { return policy_evicts() && !IsVolatile(policy()); }
+  // Whether eviction will find something to make up for a surprise: any key may go, or many.
+  bool has_plenty() const { return policy_evicts() && (!IsVolatile(policy()) || many_volatile_); }
 
   // Room on this shard for a write that runs at once and may add `bytes`; evicts for it if this shard is not
   // the one that has least to give.
@@ -88,6 +88,7 @@ class DataBudget {
   size_t KeysPerTurn() const;
   // Brings the share to what is used, but for a surplus of this much.
   void Publish(uint64_t surplus_max);
+  void CountVolatile();
   bool ReserveUpTo(uint64_t most, uint64_t bytes);
   uint64_t PartOf(uint64_t missing) const;
   bool EvictDownTo(uint64_t target);
@@ -103,7 +104,8 @@ class DataBudget {
   Evictor evictor_;
   uint64_t share_ = 0;
   bool behind_ = false;
-  bool freeing_ = false;  // counted in shards_freeing
+  bool many_volatile_ = false;  // many of this shard's keys have a deadline, which goes for the others too
+  bool freeing_ = false;        // counted in shards_freeing
 };
 
 }  // namespace moonshard::db

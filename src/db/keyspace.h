@@ -76,6 +76,9 @@ class Database {
   // kStringBytesMax. kEventNone: the caller announces it. Returns the new length.
   base::Result<size_t> PatchString(const Key& key, dash::Table::Ref ref, size_t offset,
                                    std::string_view bytes, EventName event);
+  // The string's bytes stay, but it counts as changed in place (types::StringForm), as after a SETBIT that
+  // changed nothing. No mutation, no event.
+  void MakeRaw(dash::Table::Ref ref);
   // Adds `delta` to the integer at `key` (0 if absent) and keeps its deadline.
   base::Result<int64_t> IncrementBy(const Key& key, int64_t delta, EventName event = kEventIncrement);
   // Puts a value taken from another key (or decoded) where `key` is, whatever is there, with the value's
