@@ -20,16 +20,16 @@ PROGRAM = servers.ROOT / "build" / "debug" / "tests" / "ms_compat_hiredis"
 
 
 def main():
-    checks = Checks("hiredis", least=60000)
+    checks = Checks("hiredis", least=80000)
     if not PROGRAM.exists():
         sys.exit(f"there is no {PROGRAM}: cmake --build --preset debug --target ms_compat_hiredis")
-    for shards in SHARDS:
-        with servers.ours("--unixsocket", "c.sock", shards=shards) as server, \
-                servers.ours("--requirepass", PASSWORD, shards=shards) as locked:
+    for program, shards in servers.with_judge(SHARDS):
+        with servers.ours("--unixsocket", "c.sock", shards=shards, program=program) as server, \
+                servers.ours("--requirepass", PASSWORD, shards=shards, program=program) as locked:
             done = subprocess.run([PROGRAM, str(server.port), os.path.join(server.dir, "c.sock"), str(locked.port), PASSWORD],
                                   capture_output=True, text=True, timeout=60)
             outcome = re.search(r"^(\d+) checks, (\d+) failed$", done.stdout, flags=re.M)
-            checks.expect(outcome and done.returncode == 0, f"{shards} shards: status {done.returncode}: {done.stdout} {done.stderr}")
+            checks.expect(outcome and done.returncode == 0, f"{program or shards}: status {done.returncode}: {done.stdout} {done.stderr}")
             checks.add(int(outcome[1]) if outcome else 0)
     return checks.finish()
 

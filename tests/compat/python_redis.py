@@ -203,8 +203,8 @@ def session_cache(port, checks):
     pool.disconnect()
 
 
-def passwords(checks, shards):
-    with servers.ours("--requirepass", "pass", "--unixsocket", "py.sock", shards=shards) as server:
+def passwords(checks, shards, program):
+    with servers.ours("--requirepass", "pass", "--unixsocket", "py.sock", shards=shards, program=program) as server:
         path = f"{server.dir}/py.sock"
         checks.expect(redis.Redis(unix_socket_path=path, password="pass").ping(), "a unix socket")
         checks.expect(redis.from_url(f"unix://:pass@{path}?db=3").client_list()[-1]["db"] == "3", "a unix socket by URL")
@@ -221,8 +221,8 @@ def passwords(checks, shards):
 
 def main():
     checks = Checks(f"redis-py {redis.__version__}", least=200)
-    for shards in SHARDS:
-        with servers.ours(shards=shards) as server:
+    for program, shards in servers.with_judge(SHARDS):
+        with servers.ours(shards=shards, program=program) as server:
             tracker(server.port, checks)
             surface(server.port, checks)
             strings_and_keys(server.port, checks)
@@ -231,7 +231,7 @@ def main():
             with server.connect() as client:
                 client.call("FLUSHALL")
             session_cache(server.port, checks)
-        passwords(checks, shards)
+        passwords(checks, shards, program)
     return checks.finish()
 
 
