@@ -31,16 +31,11 @@ void Print(const std::string& text) {
   std::fputs(text.c_str(), stdout);
 }
 
-// A read of standard input to its end.
-base::Result<std::string> StandardInput() {
-  return server::ReadText("/dev/stdin", server::kConfigBytesMax);
-}
-
 base::Result<Loaded> Load(server::CommandLine line) {
   server::Sources sources;
   sources.command_line = std::move(line);
   for (char** entry = environ; *entry != nullptr; ++entry) sources.environment.emplace_back(*entry);
-  sources.standard_input = StandardInput;
+  sources.standard_input = [] { return server::ReadStandardInput(server::kConfigBytesMax); };
   if (char folder[4096]; getcwd(folder, sizeof folder) != nullptr) sources.folder = folder;
   return server::LoadConfig(sources);
 }

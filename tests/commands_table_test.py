@@ -24,6 +24,7 @@ IGNORED_FLAGS = {"module"}
 OWN = set()
 # Name -> field -> why the server rightly says something else.
 DELIBERATE = {
+    "COMMAND GETKEYSANDFLAGS": {"arity": "as that of COMMAND GETKEYS"},
     "COMMAND GETKEYS": {"arity": "-4, as in Redis 7.0.15, the judge of the replies: the command asked about has an argument"},
 }
 

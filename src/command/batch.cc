@@ -26,11 +26,27 @@ void ClearKept(std::vector<T>& values) {
 }
 }  // namespace
 
+// Smaller ones come and go too fast to be worth an atomic operation.
+void Part::Charge(std::atomic<int64_t>& to) {
+  auto bytes = static_cast<int64_t>(arena.capacity());
+  if (bytes <= static_cast<int64_t>(kKeptBytes) && charged_bytes == 0) return;
+  charged_to = &to;
+  to.fetch_add(bytes - charged_bytes, std::memory_order_relaxed);
+  charged_bytes = bytes;
+}
+
+void Part::Discharge() {
+  if (charged_bytes == 0) return;
+  charged_to->fetch_sub(charged_bytes, std::memory_order_relaxed);
+  charged_bytes = 0;
+}
+
 void Part::Clear() {
   MS_DCHECK(reserved_bytes == 0);
+  Discharge();
   items.clear();
   ran_count = 0;
-  may_stop = false;
+  may_stop = given_up = false;
   ClearKept(keys);
   ClearKept(key_ends);
   ClearKept(locks);
@@ -54,7 +70,8 @@ void Batch::Clear() {
   end = BatchEnd::kNeedMore;
   consumed = 0;
   growth = 0;
-  remote = barrier = ran_body = answered = transaction_open = stopped = false;
+  remote = barrier = ran_body = answered = transaction_open = false;
+  stopped = held = holds_last = muted = false;
   ClearParts();
 }
 

@@ -9,6 +9,7 @@
 //
 // Batches come from the engine's pool and keep their capacity, so a steady load allocates nothing.
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -18,6 +19,7 @@
 #include "base/buffer.h"
 #include "command/context.h"
 #include "command/gate.h"
+#include "command/slow_limits.h"
 #include "db/wait_queue.h"
 #include "resp/parser.h"
 #include "shard/message.h"
@@ -28,9 +30,6 @@ namespace moonshard::command {
 
 class Client;
 class Engine;
-
-// Design section 5; more gives no further gain from prefetching and holds replies back longer.
-inline constexpr size_t kBatchCommandsMax = 32;
 
 // Why a call is answered without its handler.
 enum class CallError : uint8_t { kNone, kStatic, kText, kHangUp };
@@ -60,6 +59,7 @@ struct Item {
   uint32_t piece_begin = 0;  // into Part::key_ends, for Merge::kPerKey
   int64_t sum = 0;
   uint64_t ticks = 0;  // of the shard's clock that it ran
+  SlowLimits limits;   // when it ran
   base::Status status;
   bool parked = false;  // a blocking call that found nothing here
   TimeMs park_deadline = kNoDeadline;
@@ -94,6 +94,10 @@ struct Part {
   ShardId shard;
   std::vector<Item> items;
   size_t ran_count = 0;   // of the items; the others wait until the client has taken what there is
+  bool given_up = false;  // its replies were dropped, because clients take too much memory
+  // What the arena adds to the memory of clients, and where.
+  int64_t charged_bytes = 0;
+  std::atomic<int64_t>* charged_to = nullptr;
   bool may_stop = false;  // false: inside a transaction, which runs as a whole
   std::vector<KeyRef> keys;
   std::vector<size_t> key_ends;
@@ -114,6 +118,8 @@ struct Part {
   PartWait wait;
 
   void Clear();
+  void Charge(std::atomic<int64_t>& to);
+  void Discharge();
 };
 
 // A blocking call as its home shard sees it. Its end is claimed here and nowhere else: by a turn, by the
@@ -138,6 +144,8 @@ void OnWaitDeadline(void* batch);
 enum class BatchEnd : uint8_t { kNeedMore, kFull, kBarrier, kProtocolError };
 
 struct Batch {
+  static constexpr uint8_t kNoPhase = 2;
+
   Engine* engine = nullptr;
   Client* client = nullptr;  // null once the client is gone; the batch then finishes for nobody
 
@@ -152,6 +160,7 @@ struct Batch {
   bool remote = false;  // some key lies on another shard, or some call is spread
   // The last call runs alone, after the others have answered.
   bool barrier = false;
+  bool timed_together = true;  // no call of it is timed alone
 
   // ---- while it is away
   DbIndex db;
@@ -174,6 +183,12 @@ struct Batch {
   bool answered = false;          // the stage's replies are in the client's output
   bool transaction_open = false;  // others still use the parts: the manager, or shards where it waited
   bool stopped = false;           // the rest of the stage waits for Engine::Continue
+  bool held = false;              // the stage waits for the end of a pause
+  bool holds_last = false;        // framed during a pause that holds back the last call
+  bool light = false;             // of a client whose replies are small
+  bool no_evict = false;          // of a client that is never closed for its memory
+  bool muted = false;             // the stage began while its client wanted no replies
+  uint8_t phase = kNoPhase;       // see Engine::ChangePhase
   shard::Outgoing go_on;          // Continue's message to its own shard
   uint64_t reserved_bytes = 0;    // room that is not yet its parts'
   BatchRoom room;

@@ -15,6 +15,8 @@
 
 namespace moonshard::command {
 
+class Client;
+struct Batch;
 struct ShardState;
 
 // A key argument, hashed and routed when the command was framed.
@@ -22,7 +24,7 @@ struct KeyRef {
   uint64_t hash;
   uint32_t arg;
   ShardId shard;
-  DbIndex db;
+  DbIndex db = {};
 };
 
 // Where a fan-out handler puts its share of the answer. In direct mode (one shard owns everything) per-key
@@ -71,16 +73,23 @@ struct Context {
   resp::Reply reply;
   ShardState& shard;
   db::Database* db = nullptr;
-  Session* session = nullptr;  // null away from the client's home shard
-  FanReply fan;                // fan-out handlers only
+  // Null away from the client's home shard, and for bodies, whose client may go while they wait.
+  Session* session = nullptr;
+  Client* client = nullptr;
+  FanReply fan;  // fan-out handlers only
   // Set by a body that changed something, so that its transaction is committed rather than abandoned.
   bool wrote = false;
+  // Set by a body: time of its waits that counts as its own (DEBUG SLEEP), in ticks of the shard's clock.
+  uint64_t waited_ticks = 0;
   // Rows flagged kBlocking only. The wait is over for want of an event: write the reply that says so, touch
   // no key.
   bool timed_out = false;
   TimeMs park_deadline = kNoDeadline;
   const CallWait* wait = nullptr;
+  Batch* batch = nullptr;  // bodies only
 
+  // For a body: its client, null if it has gone. Ask again after each co_await.
+  Client* LiveClient() const;
   const CommandRow& row() const { return *command->row; }
   std::string_view arg(size_t i) const { return args[i]; }
   db::Key key(size_t i = 0) const { return {args[keys[i].arg], keys[i].hash}; }

@@ -11,49 +11,32 @@
 // barrier alone. Owned by one shard.
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <span>
 #include <vector>
 
 #include "command/batch.h"
+#include "command/client.h"
 #include "command/gate.h"
+#include "command/monitor.h"
 #include "command/observation.h"
+#include "command/server_control.h"
 #include "command/shard_state.h"
 #include "resp/parser.h"
 #include "shard/task.h"
 
 namespace moonshard::command {
 
-inline constexpr uint32_t kSpreadCommandsFirst = 4;
-
-// A client as the engine sees it; implemented by the connection.
-class Client {
- public:
-  Session session;
-  // Replies that may leave.
-  base::Buffer out;
-  // Commands per batch; the engine lowers it while replies are large, which bounds what one batch can pile
-  // up.
-  uint32_t batch_limit = kBatchCommandsMax;
-  // The same for batches with calls that span shards. Those run as a whole, so a client begins low.
-  uint32_t spread_limit = kSpreadCommandsFirst;
-
-  // A launched batch has answered: its replies are in `out`, and the client may run the next one.
-  virtual void OnBatchAnswered() = 0;
-  // Its last call waits for an event; the replies before it are in `out` and should leave. The client may
-  // give the batch up (Engine::Abandon), also from inside.
-  virtual void OnBatchParked() {}
-  // The batch has answered much and has more to run: Engine::Continue, once the client takes replies again
-  // (at once, if it does not say otherwise).
-  virtual void OnBatchStopped(Batch* batch);
-
- protected:
-  ~Client() = default;
-};
-
 // A batch stops once it has written more than this, and goes on in a later turn: some 100 us of copying. The
 // client's next batches are shorter.
 inline constexpr size_t kBatchReplyBytes = 1 << 20;
+
+// Once a turn has written this much of large replies, further commands of clients that are new or get large
+// replies wait for later turns, so that others' commands come between.
+inline constexpr size_t kTurnReplyBytes = size_t{1} << 20;
+// From here on a reply is large.
+inline constexpr size_t kLargeReplyBytes = size_t{64} << 10;
 
 enum class RunResult : uint8_t { kAnswered, kLaunched };
 
@@ -77,6 +60,8 @@ class Engine {
   // so the input may go.
   RunResult Run(Batch* batch, Client& client, std::span<const char> input);
 
+  // What the parts of a stopped batch hold.
+  static size_t StoppedBytes(const Batch& batch);
   // Runs more of a stopped batch, in a later turn.
   void Continue(Batch* batch);
 
@@ -85,15 +70,31 @@ class Engine {
   static void Abandon(Batch* batch) {
     batch->client = nullptr;
     if (batch->wait.state == BatchWait::State::kParked) batch->engine->AbandonWait(batch);
-    if (batch->stopped) batch->engine->Finish(batch);
+    if (batch->stopped || batch->held) batch->engine->DropStill(batch);
   }
-  static bool IsParked(const Batch& batch) { return batch.wait.state == BatchWait::State::kParked; }
+  // It waits for its keys, or for the end of a pause.
+  static bool IsParked(const Batch& batch) {
+    return batch.wait.state == BatchWait::State::kParked || batch.held;
+  }
+  // CLIENT UNBLOCK. False: the batch does not wait for its keys.
+  bool Unblock(Batch* batch, UnblockReason reason);
+
+  // The pause has ended: what it held back goes on.
+  void ResumeHeld();
+  // For a pause that has begun: batches that were under way when the phase changed, and may have been framed
+  // without knowing of it, are counted down to 0. Batches that stand still do not count; they look again.
+  uint8_t ChangePhase() { return std::exchange(phase_, static_cast<uint8_t>(1 - phase_)); }
+  size_t running(uint8_t phase) const { return running_[phase]; }
+  // The batch of the command that asks does not wait for itself.
+  void LeavePhase(Batch& batch);
 
   // At the end of a turn, when nothing more of it changes keys: tells waiting clients whose turn it is.
   void EndTurn() {
     waits_.EndTurn();
     observation_.EndTurn();
+    monitors_.EndTurn();
   }
+  MonitorFeed& monitors() { return monitors_; }
   bool HasWork() const { return waits_.HasWork(); }
   const db::WaitQueue& waits() const { return waits_; }
   // At the end of a turn that leaves the limit of memory passed.
@@ -114,7 +115,9 @@ class Engine {
  private:
   // engine_frame.cc
   void Prepare(Batch& batch, Client& client, Call& call);
+  bool Holds(const Call& call) const;
   void Gate(Batch& batch, const Session& session, Call& call, std::span<const std::string_view> args);
+  bool MayDebug(const Session& session) const;
   void RouteKeys(Batch& batch, Call& call, std::span<const std::string_view> args);
   void RouteCursor(Call& call, std::span<const std::string_view> args);
   void AddKey(Batch& batch, Call& call, std::string_view key, uint32_t arg, DbIndex db);
@@ -140,8 +143,22 @@ class Engine {
   bool MayRunHere(const Batch& batch) const;
   bool CallMayRun(const Call& call, std::span<const KeyRef> keys) const;
   size_t RunHere(Batch& batch, Client& client);
+  void FeedMonitors(const Session& session, const Batch& batch, const Call& call);
+  static bool BeginAnswer(Session& session);
+  static void EndAnswer(Client& client, size_t out_before);
   void Execute(Context& context, const Batch& batch, const Call& call);
   static void ReplyFan(resp::Reply& reply, Merge merge, int64_t sum, const base::Status& status);
+  // engine_large.cc
+  bool TurnIsFull() const { return turn_bytes_ > kTurnReplyBytes && turn_stamp_ == state_.shard->stamp(); }
+  void NoteReply(size_t reply_bytes) {
+    if (reply_bytes > kLargeReplyBytes) [[unlikely]]
+      NoteLargeReply(reply_bytes);
+  }
+  void NoteLargeReply(size_t reply_bytes);
+  void Defer(Batch* batch, Part* part);
+  void RunDeferred();
+  void CountPart(Part& part);
+
   static void AdaptBatchLimit(Client& client, size_t reply_bytes, size_t call_count);
   static void AdaptSpreadLimit(Client& client, size_t reply_bytes);
   void ExecutePart(Part& part);
@@ -154,6 +171,11 @@ class Engine {
   void Stop(Batch* batch);
   void RunStopped(Batch* batch);
   void Finish(Batch* batch);
+  void DropStill(Batch* batch);
+  bool StageHeld(const Batch& batch) const;
+  void Hold(Batch* batch);
+  void EnterPhase(Batch& batch);
+  void EndStage(const Batch& batch, size_t begin, size_t end, size_t out_before);
   void StartStage(Batch* batch);
   void RunStage(Batch* batch);
   static size_t StageEnd(const Batch& batch);
@@ -176,7 +198,8 @@ class Engine {
   uint64_t MergePieces(Batch& batch, size_t call_idx, Merge merge, base::Buffer& out);
   template <typename Fn>
   static void ForEachItem(Batch& batch, size_t call_idx, Fn&& fn);
-  void NoteAnswer(const Batch& batch, const Call& call, uint64_t ticks, std::string_view reply);
+  void NoteAnswer(const Batch& batch, const Call& call, uint64_t ticks, const SlowLimits& limits,
+                  std::string_view reply);
   static void TakePiece(Part& part, size_t end, base::Buffer& out);
 
   // engine_wait.cc
@@ -204,6 +227,7 @@ class Engine {
   void AnswerWait(Batch* batch);
 
   ShardState& state_;
+  LiveSettings& live_;
   const Registry& registry_;
   const base::HashSeed seed_;
   const ShardId home_;
@@ -222,6 +246,22 @@ class Engine {
   bool relieving_ = false;
   TimeMs relief_retry_ms_ = 0;
   TimeMs relief_asked_ms_ = 0;
+  MonitorFeed monitors_;
+  std::vector<Batch*> held_;  // by a pause
+  shard::Timer pause_timer_;
+  uint8_t phase_ = 0;
+  size_t running_[2] = {};
+
+  // Large replies of this turn, and what waits for the next ones: parts, or batches that have not begun.
+  struct Deferred {
+    Batch* batch;
+    Part* part;
+  };
+  size_t turn_bytes_ = 0;
+  Stamp turn_stamp_;
+  std::deque<Deferred> deferred_;
+  shard::Outgoing deferred_message_;
+  bool deferred_called_ = false;
   shard::TaskScope tasks_;
 };
 

@@ -18,6 +18,9 @@ constexpr size_t kCheapCallBytes = 1024;
 
 void Engine::Frame(Batch& batch, Client& client, resp::CommandParser& parser, std::span<char> input) {
   batch.db = client.session.db;
+  const Session& session = client.session;
+  const size_t limit = session.reply_mode == ReplyMode::kSkipNext ? 1 : client.batch_limit;
+  const bool paused = live_.pause.load(std::memory_order_relaxed) != 0 && !session.monitor;
   while (true) {
     size_t begin = batch.args.size();
     size_t consumed = 0;
@@ -33,11 +36,14 @@ void Engine::Frame(Batch& batch, Client& client, resp::CommandParser& parser, st
     call.arg_count = static_cast<uint32_t>(batch.args.size() - begin);
     Prepare(batch, client, call);
     call.timed_alone = call.error != CallError::kNone || !call.command->cheap || consumed > kCheapCallBytes;
+    batch.timed_together &= !call.timed_alone;
+    if (paused && Holds(call)) [[unlikely]]
+      batch.barrier = batch.holds_last = true;
     if (batch.barrier) {
       batch.end = BatchEnd::kBarrier;
       return;
     }
-    if (batch.calls.size() >= (call.spread ? client.spread_limit : client.batch_limit)) {
+    if (batch.calls.size() >= (call.spread ? std::min<size_t>(limit, client.spread_limit) : limit)) {
       batch.end = BatchEnd::kFull;
       return;
     }
@@ -95,10 +101,36 @@ void Engine::Gate(Batch& batch, const Session& session, Call& call, std::span<co
     FailText(batch, call, WrongArityText(command->full_name));
     return;
   }
-  if (!row.is(kNoAuth) && MustAuthenticate(session, state_.server->live())) [[unlikely]] {
+  if (row.is(kProtected) && !MayDebug(session)) [[unlikely]] {
+    fail(kDebugNotAllowed);
+    return;
+  }
+  if (!row.is(kNoAuth) && MustAuthenticate(session, live_)) [[unlikely]] {
     fail(kNoAuthError);
     return;
   }
+  if (session.monitor && row.is(kWrite | kReadonly)) [[unlikely]] {
+    fail(kMonitorError);
+    return;
+  }
+}
+
+// Whether a pause holds the call back.
+bool Engine::Holds(const Call& call) const {
+  uint64_t pause = live_.pause.load(std::memory_order_relaxed);
+  if (static_cast<TimeMs>(pause >> 1) <= state_.shard->now_ms() || call.error != CallError::kNone)
+    return false;
+  // Redis calls these "may replicate": commands that are no writes but have effects on replicas.
+  constexpr std::string_view kAlsoHeld[] = {"eval", "evalsha", "fcall", "pfcount", "publish", "spublish"};
+  const CommandRow& row = *call.command->row;
+  return (pause & 1) != 0 || row.is(kWrite) || std::ranges::find(kAlsoHeld, row.name) != std::end(kAlsoHeld);
+}
+
+bool Engine::MayDebug(const Session& session) const {
+  for (const auto& [name, value] : state_.server->GetConfig("enable-debug-command")) {
+    return value == "yes" || (value == "local" && IsLocalPeer(session.peer));
+  }
+  return false;
 }
 
 void Engine::AddKey(Batch& batch, Call& call, std::string_view key, uint32_t arg, DbIndex db) {
@@ -127,7 +159,7 @@ void Engine::RouteKeys(Batch& batch, Call& call, std::span<const std::string_vie
     RouteCursor(call, args);
     return;
   }
-  if (row.keys.empty() && row.routing.whole == nullptr) return;
+  if (row.keys.empty() && row.routing.find_keys == nullptr && row.routing.whole == nullptr) return;
   batch.scratch_positions.clear();
   if (!FindKeys(row, args, batch.scratch_positions)) {
     // The handler says what is wrong with the arguments, in the command's own words.

@@ -30,7 +30,10 @@ void Engine::Launch(Batch* batch, Client& client, std::span<const char> input) {
 // Makes the batch one that is away, its next stage beginning at `first_call`.
 void Engine::LaunchFrom(Batch* batch, Client& client, std::span<const char> input, size_t first_call) {
   ++away_count_;
+  EnterPhase(*batch);
   batch->client = &client;
+  batch->light = client.light;
+  batch->no_evict = client.session.no_evict;
   batch->bytes.Clear();
   batch->bytes.Append({input.data(), batch->consumed});
   const char* old_base = input.data();
@@ -57,6 +60,8 @@ void Client::OnBatchStopped(Batch* batch) {
 
 void Engine::Stop(Batch* batch) {
   batch->stopped = true;
+  LeavePhase(*batch);
+  for (size_t i = 0; i < batch->part_count; ++i) batch->parts[i]->Discharge();  // the client counts them
   batch->client->OnBatchStopped(batch);
 }
 
@@ -70,7 +75,16 @@ void Engine::Continue(Batch* batch) {
   state_.shard->Send(home_, batch->go_on);
 }
 
+size_t Engine::StoppedBytes(const Batch& batch) {
+  if (!batch.stopped) return 0;
+  size_t bytes = 0;
+  for (size_t i = 0; i < batch.part_count; ++i) bytes += batch.parts[i]->arena.capacity();
+  return bytes;
+}
+
 void Engine::RunStopped(Batch* batch) {
+  EnterPhase(*batch);
+  for (size_t i = 0; i < batch->part_count; ++i) batch->parts[i]->Charge(live_.client_bytes);
   if (batch->client == nullptr) {
     Finish(batch);
   } else if (batch->part_count == 0) {
@@ -83,6 +97,7 @@ void Engine::RunStopped(Batch* batch) {
 void Engine::Finish(Batch* batch) {
   --away_count_;
   ReturnRoom(*batch);
+  LeavePhase(*batch);
   Client* client = batch->client;
   Release(batch);
   if (client != nullptr) client->OnBatchAnswered();
@@ -92,8 +107,11 @@ void Engine::StartStage(Batch* batch) {
   if (batch->client != nullptr) {
     batch->db = batch->client->session.db;
     batch->protocol = batch->client->session.protocol;
+    batch->muted = BeginAnswer(batch->client->session);
     batch->no_touch = batch->client->session.no_touch;
   }
+  if (StageHeld(*batch)) [[unlikely]]
+    return Hold(batch);
   if (batch->growth != 0 && !AdmitStage(batch)) return;
   RunStage(batch);
 }
@@ -195,6 +213,8 @@ void Engine::SendParts(Batch* batch) {
 }
 
 void Engine::RunArrivedPart(Part& part) {
+  if (!part.batch->light && part.may_stop && TurnIsFull()) [[unlikely]]
+    return Defer(nullptr, &part);
   if (PartMayRun(part)) [[likely]] {
     ExecutePart(part);
     PartDone(part);
@@ -313,24 +333,43 @@ void Engine::StageRan(Batch* batch) {
   });
   if (!open) return;
   if (batch->ran_body) {
-    NoteAnswer(*batch, batch->calls[batch->stage_begin], batch->body_ticks, batch->body_reply.view());
+    NoteAnswer(*batch, batch->calls[batch->stage_begin], batch->body_ticks, observation_.CurrentLimits(),
+               batch->body_reply.view());
+  }
+  bool given_up =
+      std::any_of(batch->parts.begin(), batch->parts.begin() + static_cast<ptrdiff_t>(batch->part_count),
+                  [](const auto& part) { return part->given_up; });
+  if (given_up && batch->client != nullptr) {
+    batch->client->OnEvicted();
+    batch->client = nullptr;
   }
   if (batch->client != nullptr) {
     base::Buffer& out = batch->client->out;
     size_t before = out.size();
+    size_t begin = batch->stage_begin;
     if (batch->ran_body) {
       out.Append(batch->body_reply.view());
+      EndStage(*batch, begin, batch->stage_end, before);
     } else {
-      size_t begin = batch->stage_begin;
       bool complete = MergeReplies(*batch, out);
       size_t end = complete ? batch->stage_end : batch->stage_begin;
       AdaptBatchLimit(*batch->client, out.size() - before, end - begin);
       if (batch->transaction_open) AdaptSpreadLimit(*batch->client, out.size() - before);
+      EndStage(*batch, begin, end, before);
       if (!complete) return Stop(batch);
     }
   }
   batch->answered = true;
   Advance(batch);
+}
+
+// These calls have answered.
+void Engine::EndStage(const Batch& batch, size_t begin, size_t end, size_t out_before) {
+  if (monitors_.active()) [[unlikely]] {
+    for (size_t i = begin; i < end; ++i) FeedMonitors(batch.client->session, batch, batch.calls[i]);
+  }
+  if (batch.muted) [[unlikely]]
+    EndAnswer(*batch.client, out_before);
 }
 
 // Called when the stage has answered and when its transaction's storage came back, in either order.
@@ -356,6 +395,10 @@ void Engine::Advance(Batch* batch) {
 
 // ---- bodies
 
+Client* Context::LiveClient() const {
+  return batch != nullptr ? batch->client : client;
+}
+
 shard::Task<void> Engine::RunBody(Batch* batch) {
   const Call& call = batch->calls[batch->stage_begin];
   const CommandRow& row = *call.command->row;
@@ -366,6 +409,7 @@ shard::Task<void> Engine::RunBody(Batch* batch) {
   context.db = &state_.keyspace->database(batch->db);
   state_.keyspace->SetNow(batch->now_ms);
   // No session: the client may go while the body waits.
+  context.batch = batch;
   bool locked = call.key_count != 0 || call.whole;
   if (locked) {
     BuildParts(*batch);
@@ -376,7 +420,7 @@ shard::Task<void> Engine::RunBody(Batch* batch) {
   state_.shard->StartMeter(meter);
   co_await row.body(context);
   state_.shard->PauseMeter();
-  batch->body_ticks = meter.ticks;
+  batch->body_ticks = meter.ticks + context.waited_ticks;
   if (locked) {
     if (context.wrote) {
       co_await state_.tx->Commit(batch->transaction);
@@ -402,31 +446,15 @@ shard::Task<void> Engine::NotePositions(Batch* batch) {
 // ---- merge
 
 void Engine::TakePiece(Part& part, size_t end, base::Buffer& out) {
+  if (end > kLargeReplyBytes && out.empty() && part.taken_bytes == 0 && end == part.arena.size()) {
+    // All there is, and much: taken over instead of copied.
+    part.Discharge();
+    out.Swap(part.arena);
+    part.arena.Clear();
+    return;
+  }
   out.Append(part.arena.view().substr(part.taken_bytes, end - part.taken_bytes));
   part.taken_bytes = end;
-}
-
-// False: up to a call that has not run yet, which the stage then begins with.
-bool Engine::MergeReplies(Batch& batch, base::Buffer& out) {
-  for (size_t i = batch.stage_begin; i < batch.stage_end; ++i) {
-    const Call& call = batch.calls[i];
-    const size_t before = out.size();
-    if (call.spread && call.error == CallError::kNone) {
-      uint64_t ticks = MergeSpread(batch, call, i, out);
-      NoteAnswer(batch, call, ticks, out.view().substr(before));
-      continue;
-    }
-    ShardId shard = call.error == CallError::kNone ? call.shard : home_;
-    Part& part = *batch.parts[batch.part_of_shard[shard.value()] - 1u];
-    if (part.next_item == part.ran_count) [[unlikely]] {
-      batch.stage_begin = i;
-      return false;
-    }
-    const Item& item = part.items[part.next_item++];
-    TakePiece(part, item.reply_end, out);
-    NoteAnswer(batch, call, item.ticks, out.view().substr(before));
-  }
-  return true;
 }
 
 // Calls fn(Part&, const Item&) for each shard's share of a call. Its item is the next one of that part until
@@ -440,10 +468,36 @@ void Engine::ForEachItem(Batch& batch, size_t call_idx, Fn&& fn) {
   }
 }
 
-void Engine::NoteAnswer(const Batch& batch, const Call& call, uint64_t ticks, std::string_view reply) {
+// False: up to a call that has not run yet, which the stage then begins with.
+bool Engine::MergeReplies(Batch& batch, base::Buffer& out) {
+  for (size_t i = batch.stage_begin; i < batch.stage_end; ++i) {
+    const Call& call = batch.calls[i];
+    const size_t before = out.size();
+    if (call.spread && call.error == CallError::kNone) {
+      SlowLimits limits;
+      ForEachItem(batch, i, [&](Part&, const Item& item) { limits = item.limits; });
+      uint64_t ticks = MergeSpread(batch, call, i, out);
+      NoteAnswer(batch, call, ticks, limits, out.view().substr(before));
+      continue;
+    }
+    ShardId shard = call.error == CallError::kNone ? call.shard : home_;
+    Part& part = *batch.parts[batch.part_of_shard[shard.value()] - 1u];
+    if (part.next_item == part.ran_count) [[unlikely]] {
+      batch.stage_begin = i;
+      return false;
+    }
+    const Item& item = part.items[part.next_item++];
+    TakePiece(part, item.reply_end, out);
+    NoteAnswer(batch, call, item.ticks, item.limits, out.view().substr(before));
+  }
+  return true;
+}
+
+void Engine::NoteAnswer(const Batch& batch, const Call& call, uint64_t ticks, const SlowLimits& limits,
+                        std::string_view reply) {
   observation_.Answered(call, reply);
   if (call.error != CallError::kNone) return;
-  observation_.Ran(batch, call, ticks, batch.client != nullptr ? &batch.client->session : nullptr);
+  observation_.Ran(batch, call, ticks, batch.client != nullptr ? &batch.client->session : nullptr, limits);
 }
 
 // Returns the time that the call took on all its shards.

@@ -46,15 +46,21 @@ void DropTaken(Part& part) {
 
 Engine::Engine(ShardState& state, const Registry& registry)
     : state_(state),
+      live_(state.server->live()),
       registry_(registry),
       seed_(state.keyspace->seed()),
       home_(state.shard->id()),
       shard_count_(state.shard->shard_count()),
       waits_(*state.keyspace),
-      observation_(state, registry) {}
+      observation_(state, registry),
+      monitors_(*state.shard, live_),
+      pause_timer_([](void* engine) { static_cast<Engine*>(engine)->ResumeHeld(); }, this) {
+  state_.shard->set_local(&monitors_);
+}
 
 Engine::~Engine() {
   for (const auto& batch : batches_) state_.shard->CancelTimer(batch->wait_timer);
+  state_.shard->CancelTimer(pause_timer_);
 }
 
 Batch* Engine::Take() {
@@ -79,6 +85,12 @@ void Engine::Release(Batch* batch) {
 
 RunResult Engine::Run(Batch* batch, Client& client, std::span<const char> input) {
   state_.stats.commands += batch->calls.size();
+  client.session.last_command = batch->calls.back().command;
+  if (!client.light && TurnIsFull()) [[unlikely]] {
+    LaunchFrom(batch, client, input, 0);
+    Defer(batch, nullptr);
+    return RunResult::kLaunched;
+  }
   if (MayRunHere(*batch)) [[likely]] {
     ++state_.stats.batches_local;
     size_t ran_count = RunHere(*batch, client);
@@ -110,7 +122,7 @@ bool Engine::MayRunHere(const Batch& batch) const {
     if (last.error == CallError::kNone) {
       const CommandRow& row = *last.command->row;
       // A body, or a call that may have to wait.
-      if (row.handler == nullptr || row.is(kBlocking)) return false;
+      if (row.handler == nullptr || row.is(kBlocking) || batch.holds_last) return false;
     }
   }
   // Replies that may have to wait for the log are held in a batch of their own.
@@ -130,36 +142,68 @@ size_t Engine::RunHere(Batch& batch, Client& client) {
   TouchScope touch_scope(state_.keyspace->access_clock(), client.session.no_touch);
   Context context(state_, client.out, client.session.protocol);
   context.session = &client.session;
+  context.client = &client;
+  const bool muted = BeginAnswer(client.session);
+  const bool watched = muted || monitors_.active();
   if (batch.keys.size() >= kPrefetchKeysMin) {
     db::Database& db = state_.keyspace->database(client.session.db);
     for (const KeyRef& key : batch.keys) db.PrefetchEntry(key.hash);
   }
   size_t before = client.out.size();
   CallTimer timer(observation_, batch, client.session, client.out);
+  const bool together = timer.together();
   size_t ran_count = 0;
   for (const Call& call : batch.calls) {
     context.db = &state_.keyspace->database(client.session.db);
     context.keys = {batch.keys.data() + call.key_begin, call.key_count};
     context.fan.Reset(nullptr);
-    timer.Before(call);
+    const size_t reply_begin = timer.Before(call, together);
     Execute(context, batch, call);
-    timer.After(call);
+    timer.After(call, reply_begin, together);
     ++ran_count;
+    if (watched) [[unlikely]] {
+      FeedMonitors(client.session, batch, call);
+      if (muted) EndAnswer(client, before);
+    }
     if (client.out.size() - before > kBatchReplyBytes) [[unlikely]]
       break;
   }
   timer.End(batch.calls.data() + ran_count);
-  AdaptBatchLimit(client, client.out.size() - before, ran_count);
+  size_t reply_bytes = client.out.size() - before;
+  NoteReply(reply_bytes);
+  AdaptBatchLimit(client, reply_bytes, ran_count);
   return ran_count;
+}
+
+void Engine::FeedMonitors(const Session& session, const Batch& batch, const Call& call) {
+  if (!monitors_.active() || call.error != CallError::kNone) return;
+  monitors_.Feed(session.peer, session.db, *call.command, batch.ArgsOf(call));
+}
+
+// Around what answers a client that wants no replies (CLIENT REPLY); true for such a one. The call after a
+// SKIP runs alone (Frame).
+bool Engine::BeginAnswer(Session& session) {
+  if (session.reply_mode == ReplyMode::kSkipNext) [[unlikely]]
+    session.reply_mode = ReplyMode::kSkipping;
+  return session.muted();
+}
+
+// Drops the reply, unless this call has turned replies on.
+void Engine::EndAnswer(Client& client, size_t out_before) {
+  Session& session = client.session;
+  if (session.muted()) client.out.Truncate(out_before);
+  if (session.reply_mode == ReplyMode::kSkipping) session.reply_mode = ReplyMode::kOn;
 }
 
 void Engine::AdaptBatchLimit(Client& client, size_t reply_bytes, size_t call_count) {
   if (reply_bytes <= kBatchReplyBytes) [[likely]] {
     client.batch_limit = std::min<uint32_t>(client.batch_limit * 2, kBatchCommandsMax);
+    client.light = client.batch_limit == kBatchCommandsMax;
   } else {
     size_t average = reply_bytes / call_count;
     client.batch_limit =
         static_cast<uint32_t>(std::clamp<size_t>(kBatchReplyBytes / average, 1, kBatchCommandsMax));
+    client.light = false;
   }
 }
 
@@ -224,8 +268,9 @@ void Engine::ExecutePart(Part& part) {
   Context context(state_, part.arena, batch.protocol);
   context.db = &db;
   bool at_home = batch.engine == this;
-  context.session = at_home && batch.client != nullptr ? &batch.client->session : nullptr;
-  PartTimer timer(observation_, part.items.data() + part.ran_count);
+  context.client = at_home ? batch.client : nullptr;
+  context.session = context.client != nullptr ? &context.client->session : nullptr;
+  PartTimer timer(observation_, part);
   while (part.ran_count < part.items.size()) {
     Item& item = part.items[part.ran_count++];
     const Call& call = batch.calls[item.call];
@@ -240,8 +285,10 @@ void Engine::ExecutePart(Part& part) {
     if (part.may_stop && part.arena.size() > kBatchReplyBytes / batch.part_count) [[unlikely]]
       break;
   }
-  timer.End(part.items.data() + part.ran_count);
+  timer.End(part.ran_count);
   part.position = keyspace.sink().position();
+  if (part.arena.capacity() > kLargeReplyBytes || part.charged_bytes != 0) [[unlikely]]
+    CountPart(part);
 }
 
 bool Engine::PartMayRun(const Part& part) const {

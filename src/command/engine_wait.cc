@@ -41,6 +41,7 @@ constexpr TimeMs kFarMs = 3'600'000;
 void Engine::StartWait(Batch* batch) {
   const Call& call = batch->calls[batch->stage_begin];
   observation_.Began(*call.command);
+  if (batch->client != nullptr) FeedMonitors(batch->client->session, *batch, call);
   BuildParts(*batch);
   ReturnRoom(*batch);
   batch->wait.arrival = {state_.shard->stamp().value(), home_.value(), ++wait_sequence_};
@@ -224,6 +225,7 @@ void Engine::HearTurn(Part& part) {
   switch (batch->wait.state) {
     case State::kParked:
       --parked_count_;
+      EnterPhase(*batch);
       state_.shard->CancelTimer(batch->wait_timer);
       RunWait(batch);
       break;
@@ -263,6 +265,7 @@ void Engine::WaitRan(Batch* batch) {
 void Engine::Park(Batch* batch) {
   batch->wait.state = State::kParked;
   ++parked_count_;
+  LeavePhase(*batch);
   if (batch->wait.deadline != kNoDeadline) ArmDeadline(*batch);
   batch->client->OnBatchParked();
 }
@@ -283,7 +286,23 @@ void Engine::DeadlinePassed(Batch* batch) {
     return;
   }
   --parked_count_;
+  EnterPhase(*batch);
   TimeOut(batch);
+}
+
+bool Engine::Unblock(Batch* batch, UnblockReason reason) {
+  if (batch->wait.state != State::kParked) return false;
+  --parked_count_;
+  EnterPhase(*batch);
+  state_.shard->CancelTimer(batch->wait_timer);
+  if (reason == UnblockReason::kTimeout) {
+    TimeOut(batch);
+    return true;
+  }
+  EndWait(batch);
+  resp::Reply(batch->body_reply, batch->protocol).ErrorLine("UNBLOCKED client unblocked via CLIENT UNBLOCK");
+  AnswerWait(batch);
+  return true;
 }
 
 void Engine::TimeOut(Batch* batch) {
@@ -300,6 +319,7 @@ void Engine::TimeOut(Batch* batch) {
 
 void Engine::AbandonWait(Batch* batch) {
   --parked_count_;
+  EnterPhase(*batch);
   state_.shard->CancelTimer(batch->wait_timer);
   EndWait(batch);
   AnswerWait(batch);
@@ -374,7 +394,9 @@ void Engine::AnswerWait(Batch* batch) {
   base::Buffer& reply = served != nullptr ? served->arena : batch->body_reply;
   NoteWait(*batch, reply.view());
   if (batch->client != nullptr) {
+    size_t before = batch->client->out.size();
     batch->client->out.Append(reply.view());
+    if (batch->muted) EndAnswer(*batch->client, before);
     AdaptBatchLimit(*batch->client, reply.size(), 1);
   }
   batch->answered = true;

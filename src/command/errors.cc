@@ -29,6 +29,11 @@ std::string UnknownSubcommandText(std::string_view subcommand, std::string_view 
                      base::ToUpper(command));
 }
 
+std::string SubcommandSyntaxText(std::string_view subcommand, std::string_view command) {
+  return fmt::format("ERR unknown subcommand or wrong number of arguments for '{}'. Try {} HELP.",
+                     UpToZero(subcommand).substr(0, kShownBytes), base::ToUpper(command));
+}
+
 std::string WrongArityText(std::string_view full_name) {
   return fmt::format("ERR wrong number of arguments for '{}' command", full_name);
 }

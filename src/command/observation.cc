@@ -1,8 +1,11 @@
 #include "command/observation.h"
 
 #include <algorithm>
+#include <array>
 #include <limits>
 #include <utility>
+
+#include "command/batch.h"
 
 namespace moonshard::command {
 
@@ -26,54 +29,78 @@ Observation::Observation(ShardState& state, const Registry& registry)
       server_(*state.server),
       live_(server_.live()),
       figures_(registry.index_count()) {
-  TakeThresholds();
+  TakeLimits();
 }
 
-void Observation::TakeThresholds() {
-  slowlog_us_ = live_.slowlog_slower_than_us.load(std::memory_order_relaxed);
-  monitor_ms_ = live_.latency_monitor_ms.load(std::memory_order_relaxed);
+void Observation::TakeLimits() {
+  limits_.slowlog_us = live_.slowlog_slower_than_us.load(std::memory_order_relaxed);
+  limits_.monitor_ms = live_.latency_monitor_ms.load(std::memory_order_relaxed);
   constexpr uint64_t kNever = std::numeric_limits<uint64_t>::max();
   auto ns_of = [](uint64_t amount, uint64_t unit) { return amount > kNever / unit ? kNever : amount * unit; };
   uint64_t limit_ns = kNever;
-  if (slowlog_us_ >= 0) limit_ns = ns_of(static_cast<uint64_t>(slowlog_us_), 1000);
-  if (monitor_ms_ != 0) limit_ns = std::min(limit_ns, ns_of(monitor_ms_, 1'000'000));
-  slow_ticks_ = clock_.FromNs(limit_ns);
+  if (limits_.slowlog_us >= 0) limit_ns = ns_of(static_cast<uint64_t>(limits_.slowlog_us), 1000);
+  if (limits_.monitor_ms != 0) limit_ns = std::min(limit_ns, ns_of(limits_.monitor_ms, 1'000'000));
+  limits_.ticks = clock_.FromNs(limit_ns);
   exact_ = limit_ns < kExactBelowUs * 1000;
 }
 
 // ---- time
 
-void Observation::RanTogether(const Batch& batch, std::span<const Call> calls, uint64_t ticks,
+void Observation::RanTogether(const Batch& batch, std::span<const Call> calls, uint64_t ticks, Last last,
                               const Session* session) {
   if (calls.size() == 1) {
-    if (calls[0].error == CallError::kNone) Ran(batch, calls[0], ticks, session);
+    const Call& call = calls[0];
+    if (call.error != CallError::kNone) return;
+    if (!call.timed_alone && last != Last::kLarge) LearnTypical(*call.command, ticks);
+    Ran(batch, call, ticks, session);
+    return;
+  }
+  if (last == Last::kLarge) {
+    const std::span<const Call> others = calls.first(calls.size() - 1);
+    const uint64_t others_ticks = TypicalTicks(others, ticks);
+    ShareOut(others, others_ticks);
+    Ran(batch, calls.back(), ticks - others_ticks, session);
     return;
   }
   ShareOut(calls, ticks);
-  RefreshThresholds();
-  if (ticks >= slow_ticks_) [[unlikely]] {
+  RefreshLimits();
+  if (ticks >= limits_.ticks) [[unlikely]] {
     exact_batches_left_ = kExactBatchesAfterSlow;
-    // A run ends behind a call that wrote much, so if any of its calls was slow by itself it is the last.
-    NoteSlow(batch, calls.back(), ticks, session);
+    // None of them had much to do, so something else held them up; the last is as good as any.
+    NoteSlow(batch, calls.back(), ticks, session, limits_);
   }
 }
 
 void Observation::Ran(const Batch& batch, const Call& call, uint64_t ticks, const Session* session) {
-  CommandFigures& figures = figures_[call.command->index];
-  int64_t difference = static_cast<int64_t>(std::min<uint64_t>(ticks, 1 << 30)) - figures.typical_ticks;
-  figures.typical_ticks = static_cast<uint32_t>(figures.typical_ticks + difference / 8);
+  // The call may have changed them.
+  RefreshLimits();
+  Ran(batch, call, ticks, session, limits_);
+}
+
+void Observation::Ran(const Batch& batch, const Call& call, uint64_t ticks, const Session* session,
+                      const SlowLimits& limits) {
   Add(*call.command, 1, ticks);
-  // The call may have changed them, or it ran elsewhere.
-  RefreshThresholds();
-  if (ticks >= slow_ticks_) [[unlikely]]
-    NoteSlow(batch, call, ticks, session);
+  if (ticks >= limits.ticks) [[unlikely]]
+    NoteSlow(batch, call, ticks, session, limits);
+}
+
+void Observation::LearnTypical(const Command& command, uint64_t ticks) {
+  uint32_t& typical = figures_[command.index].typical_ticks;
+  const int64_t difference = static_cast<int64_t>(std::min<uint64_t>(ticks, 1 << 30)) - typical;
+  typical = static_cast<uint32_t>(typical + difference / 8);
+}
+
+uint64_t Observation::TypicalTicks(std::span<const Call> calls, uint64_t ticks) const {
+  uint64_t sum = 0;
+  for (const Call& call : calls) sum += TypicalOf(figures_[call.command->index]);
+  return std::min(sum, ticks / 2);
 }
 
 void Observation::Unblocked(const Batch& batch, const Call& call, uint64_t ticks, const Session* session) {
   Add(*call.command, 0, ticks);
-  RefreshThresholds();
-  if (ticks >= slow_ticks_) [[unlikely]]
-    NoteSlow(batch, call, ticks, session);
+  RefreshLimits();
+  if (ticks >= limits_.ticks) [[unlikely]]
+    NoteSlow(batch, call, ticks, session, limits_);
 }
 
 void Observation::ShareOut(std::span<const Call> calls, uint64_t ticks) {
@@ -82,15 +109,22 @@ void Observation::ShareOut(std::span<const Call> calls, uint64_t ticks) {
     Add(*first, calls.size(), ticks);
     return;
   }
+  // Counted beside the figures rather than in a list to search: commands that alternate at random would
+  // mispredict the search.
+  std::array<const Command*, kBatchCommandsMax> kinds;
+  size_t kind_count = 0;
   uint64_t weight_sum = 0;
-  for (const Call& call : calls) weight_sum += TypicalOf(figures_[call.command->index]);
-  for (size_t i = 0; i < calls.size();) {
-    const Command& command = *calls[i].command;
-    size_t end = i + 1;
-    while (end < calls.size() && calls[end].command == &command) ++end;
-    uint64_t weight = TypicalOf(figures_[command.index]) * (end - i);
-    Add(command, end - i, static_cast<uint64_t>(static_cast<unsigned __int128>(ticks) * weight / weight_sum));
-    i = end;
+  for (const Call& call : calls) {
+    CommandFigures& figures = figures_[call.command->index];
+    if (figures.in_run++ == 0) kinds[kind_count++] = call.command;
+    weight_sum += TypicalOf(figures);
+  }
+  const double ticks_per_weight = static_cast<double>(ticks) / static_cast<double>(weight_sum);
+  for (size_t i = 0; i < kind_count; ++i) {
+    CommandFigures& figures = figures_[kinds[i]->index];
+    const uint64_t count = std::exchange(figures.in_run, 0);
+    const auto weight = static_cast<double>(count * TypicalOf(figures));
+    Add(*kinds[i], count, static_cast<uint64_t>(weight * ticks_per_weight));
   }
 }
 
@@ -106,11 +140,15 @@ void Observation::Add(const Command& command, uint64_t calls, uint64_t ticks) {
   figures.latency_ns->Add(clock_.ToNs(times == 1 ? ticks : ticks / times), times);
 }
 
-void Observation::NoteSlow(const Batch& batch, const Call& call, uint64_t ticks, const Session* session) {
+void Observation::NoteSlow(const Batch& batch, const Call& call, uint64_t ticks, const Session* session,
+                           const SlowLimits& limits) {
   const uint64_t us = clock_.ToNs(ticks) / 1000;
   const CommandRow& row = *call.command->row;
-  NoteEvent(row.is(kFast) ? LatencyEvent::kFastCommand : LatencyEvent::kCommand, us / 1000);
-  if (slowlog_us_ < 0 || us < static_cast<uint64_t>(slowlog_us_) || row.is(kSkipSlowlog)) return;
+  if (limits.monitor_ms != 0 && us / 1000 >= limits.monitor_ms) {
+    latency_.Add(row.is(kFast) ? LatencyEvent::kFastCommand : LatencyEvent::kCommand, shard_.now_ms() / 1000,
+                 us / 1000);
+  }
+  if (limits.slowlog_us < 0 || us < static_cast<uint64_t>(limits.slowlog_us) || row.is(kSkipSlowlog)) return;
   SlowLogEntry entry;
   entry.id = server_.common_figures().slow_log_id.fetch_add(1, std::memory_order_relaxed);
   entry.time_s = shard_.now_ms() / 1000;
@@ -150,11 +188,18 @@ uint64_t Observation::calls() const {
   return sum;
 }
 
+uint64_t Observation::call_ticks() const {
+  uint64_t sum = 0;
+  for (const CommandFigures& figures : figures_) sum += figures.ticks;
+  return sum;
+}
+
 void Observation::SampleRates() {
   const TimeMs now = shard_.now_ms();
   ops_.Sample(now, stats_.commands);
   bytes_in_.Sample(now, stats_.bytes_in);
   bytes_out_.Sample(now, stats_.bytes_out);
+  turns_.Sample(now, shard_.counters().work_turns);
   uint64_t used = server_.used_memory().load(std::memory_order_relaxed);
   std::atomic<uint64_t>& peak = server_.common_figures().used_memory_peak;
   // Two shards may see two peaks at once, and the lower one stay for a tenth of a second.
@@ -164,7 +209,7 @@ void Observation::SampleRates() {
 Observation::Rates Observation::RatesNow() {
   const TimeMs now = shard_.now_ms();
   return {ops_.PerSecond(now, stats_.commands), bytes_in_.PerSecond(now, stats_.bytes_in),
-          bytes_out_.PerSecond(now, stats_.bytes_out)};
+          bytes_out_.PerSecond(now, stats_.bytes_out), turns_.PerSecond(now, shard_.counters().work_turns)};
 }
 
 void Observation::NoteStall() {
@@ -180,7 +225,7 @@ void Observation::Reset() {
   }
   errors_.clear();
   error_replies_ = 0;
-  ops_ = bytes_in_ = bytes_out_ = RateMeter();
+  ops_ = bytes_in_ = bytes_out_ = turns_ = RateMeter();
 }
 
 }  // namespace moonshard::command

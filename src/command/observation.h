@@ -8,7 +8,7 @@
 // the proportion of their typical times otherwise. Now and then (kExactEvery) a batch is timed call by call,
 // which keeps the typical times. All other calls are timed one by one, and so are the cheap ones while a
 // threshold is below kExactBelowUs or a run has recently passed one. See
-// docs/decisions/0010-time-of-calls.md.
+// docs/decisions/0011-time-of-calls.md.
 //
 // Owned by one shard.
 
@@ -21,12 +21,12 @@
 #include "base/buffer.h"
 #include "base/histogram.h"
 #include "base/macros.h"
-#include "command/batch.h"
 #include "command/latency_monitor.h"
 #include "command/rate_meter.h"
 #include "command/registry.h"
 #include "command/server_control.h"
 #include "command/shard_state.h"
+#include "command/slow_limits.h"
 #include "command/slow_log.h"
 #include "shard/cycle_clock.h"
 
@@ -38,8 +38,12 @@ struct CommandFigures {
   uint64_t rejected = 0;                        // refused by a gate
   uint64_t failed = 0;                          // ran, and answered an error
   uint32_t typical_ticks = 0;                   // moving average of calls timed one by one
+  uint32_t in_run = 0;                          // calls of the run that is being shared out
   std::unique_ptr<base::Histogram> latency_ns;  // from the first call on
 };
+
+struct Batch;
+struct Call;
 
 struct ErrorFigures {
   std::string prefix;  // "WRONGTYPE"
@@ -50,7 +54,7 @@ class Observation {
  public:
   // A threshold below this is watched by timing every call.
   static constexpr uint64_t kExactBelowUs = 1000;
-  static constexpr uint32_t kExactEvery = 64;
+  static constexpr uint32_t kExactEvery = 256;
   // Distinct error prefixes; scripts can make up any number of them.
   static constexpr size_t kErrorKindsMax = 128;
 
@@ -62,16 +66,29 @@ class Observation {
 
   // Begins a batch or a part of one: whether all its calls are timed one by one.
   MS_ALWAYS_INLINE bool TimesEachCall() {
-    RefreshThresholds();
+    RefreshLimits();
     if (exact_batches_left_ != 0) [[unlikely]] {
       --exact_batches_left_;
       return true;
     }
     return exact_ || ++batch_count_ % kExactEvery == 0;
   }
-  // Calls that ran one after the other, in `ticks` together; each alone or all of them cheap.
-  void RanTogether(const Batch& batch, std::span<const Call> calls, uint64_t ticks, const Session* session);
+  // Calls that ran one after the other, in `ticks` together: one alone, or cheap ones, the last of which may
+  // have written so much that most of the time is its.
+  enum class Last : uint8_t { kLikeTheRest, kLarge };
+  void RanTogether(const Batch& batch, std::span<const Call> calls, uint64_t ticks, Last last,
+                   const Session* session);
+  // What these cheap calls take as a rule; at most half of `ticks`.
+  uint64_t TypicalTicks(std::span<const Call> calls, uint64_t ticks) const;
   void Ran(const Batch& batch, const Call& call, uint64_t ticks, const Session* session);
+  // One that ran elsewhere, or earlier.
+  void Ran(const Batch& batch, const Call& call, uint64_t ticks, const Session* session,
+           const SlowLimits& limits);
+  const SlowLimits& CurrentLimits() {
+    RefreshLimits();
+    return limits_;
+  }
+  bool exact() const { return exact_; }
   // A call that may wait is counted when it begins; its time and its error follow when it has answered.
   void Began(const Command& command) { ++figures_[command.index].calls; }
   void Unblocked(const Batch& batch, const Call& call, uint64_t ticks, const Session* session);
@@ -84,8 +101,7 @@ class Observation {
   void EndTurn() {
     if (ops_.due(shard_.now_ms())) [[unlikely]]
       SampleRates();
-    if (shard_.counters().stalls != stalls_seen_) [[unlikely]]
-      NoteStall();
+    NoticeStall();
   }
 
   // ---- called by who else may be slow
@@ -101,7 +117,13 @@ class Observation {
   const std::vector<CommandFigures>& commands() const { return figures_; }
   const std::vector<ErrorFigures>& errors() const { return errors_; }
   uint64_t calls() const;
+  uint64_t call_ticks() const;
   uint64_t error_replies() const { return error_replies_; }
+  // A turn's length is known behind it: notes that of an earlier one.
+  void NoticeStall() {
+    if (shard_.counters().stalls != stalls_seen_) [[unlikely]]
+      NoteStall();
+  }
   SlowLog& slow_log() { return slow_log_; }
   LatencyMonitor& latency() { return latency_; }
 
@@ -109,6 +131,7 @@ class Observation {
     double operations = 0;
     double bytes_in = 0;
     double bytes_out = 0;
+    double turns = 0;
   };
   Rates RatesNow();
 
@@ -116,15 +139,17 @@ class Observation {
   void Reset();
 
  private:
-  MS_ALWAYS_INLINE void RefreshThresholds() {
-    if (live_.slowlog_slower_than_us.load(std::memory_order_relaxed) != slowlog_us_ ||
-        live_.latency_monitor_ms.load(std::memory_order_relaxed) != monitor_ms_) [[unlikely]]
-      TakeThresholds();
+  MS_ALWAYS_INLINE void RefreshLimits() {
+    if (live_.slowlog_slower_than_us.load(std::memory_order_relaxed) != limits_.slowlog_us ||
+        live_.latency_monitor_ms.load(std::memory_order_relaxed) != limits_.monitor_ms) [[unlikely]]
+      TakeLimits();
   }
-  void TakeThresholds();
+  void TakeLimits();
   void Add(const Command& command, uint64_t calls, uint64_t ticks);
+  void LearnTypical(const Command& command, uint64_t ticks);
   void ShareOut(std::span<const Call> calls, uint64_t ticks);
-  void NoteSlow(const Batch& batch, const Call& call, uint64_t ticks, const Session* session);
+  void NoteSlow(const Batch& batch, const Call& call, uint64_t ticks, const Session* session,
+                const SlowLimits& limits);
   void AnsweredError(const Call& call, std::string_view reply);
   void SampleRates();
   void NoteStall();
@@ -138,10 +163,7 @@ class Observation {
   std::vector<ErrorFigures> errors_;     // by prefix
   uint64_t error_replies_ = 0;
 
-  // The thresholds as the clock counts.
-  int64_t slowlog_us_ = -1;
-  uint64_t monitor_ms_ = 0;
-  uint64_t slow_ticks_ = UINT64_MAX;
+  SlowLimits limits_;
   bool exact_ = false;
   uint32_t exact_batches_left_ = 0;
   uint32_t batch_count_ = 0;
@@ -151,6 +173,7 @@ class Observation {
   RateMeter ops_;
   RateMeter bytes_in_;
   RateMeter bytes_out_;
+  RateMeter turns_;
   uint64_t stalls_seen_ = 0;
 };
 

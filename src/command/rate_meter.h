@@ -22,8 +22,10 @@ class RateMeter {
     if (!due(now)) return;
     // The first call only says where the count begins.
     if (last_ms_ != 0) {
-      steps_[next_] = {now - last_ms_, total - last_total_};
-      next_ = (next_ + 1) % kSteps;
+      // After a rest, what was counted belongs to its beginning: nobody fed the meter because nothing came.
+      const TimeMs rest_ms = now - last_ms_ - kStepMs;
+      Push(kStepMs, total - last_total_);
+      if (rest_ms > 0) Push(rest_ms, 0);
     }
     last_ms_ = now;
     last_total_ = total;
@@ -47,6 +49,11 @@ class RateMeter {
     TimeMs time_ms = 0;
     uint64_t count = 0;
   };
+  void Push(TimeMs time_ms, uint64_t count) {
+    steps_[next_] = {time_ms, count};
+    next_ = (next_ + 1) % kSteps;
+  }
+
   std::array<Step, kSteps> steps_{};
   size_t next_ = 0;
   TimeMs last_ms_ = 0;

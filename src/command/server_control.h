@@ -2,6 +2,7 @@
 // What handlers may ask of the server as a whole. Implemented above (src/server); every method is safe from
 // any shard's thread.
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <string>
@@ -13,19 +14,52 @@
 #include "command/registry.h"
 #include "command/session.h"
 #include "db/eviction_settings.h"
+#include "shard/hop.h"
 
 namespace moonshard::command {
 
-// Settings that the pipeline reads for every batch; plain atomics so that CONFIG SET needs no hop.
+// client-output-buffer-limit, one class: more than `hard` bytes that wait to be sent end a connection at
+// once, more than `soft` after `soft_seconds`. 0: no limit.
+struct OutputLimit {
+  std::atomic<uint64_t> hard{0};
+  std::atomic<uint64_t> soft{0};
+  std::atomic<int32_t> soft_seconds{0};
+};
+enum class ClientClass : uint8_t { kNormal, kReplica, kPubsub };
+inline constexpr size_t kClientClassCount = 3;
+
+// What the pipeline reads for every batch, settings and states of the whole server; plain atomics, so that
+// changing them needs no hop.
 struct LiveSettings : db::EvictionSettings {
   // No setting, but as widely shared.
   db::BudgetSignals budget;
   std::atomic<bool> password_required{false};
-  std::atomic<bool> protected_mode{false};
   std::atomic<int64_t> slowlog_slower_than_us{10000};  // negative: no slow log
   std::atomic<uint64_t> slowlog_entries_max{128};
   std::atomic<uint64_t> latency_monitor_ms{0};  // 0: no latency events
   std::atomic<bool> latency_tracking{true};
+
+  // CLIENT PAUSE: when it ends (ms since the epoch) times two, plus one if it holds back all commands and not
+  // only those that write. 0: there is none. One word, so that it is read whole; see Engine::Holds.
+  std::atomic<uint64_t> pause{0};
+
+  // Clients in MONITOR mode, and the shards that have some, a bit each (monitor.h).
+  std::atomic<uint32_t> monitors{0};
+  std::array<std::atomic<uint64_t>, 4> monitor_shards{};
+
+  std::array<OutputLimit, kClientClassCount> output_limits;
+  std::atomic<uint64_t> query_buffer_limit{uint64_t{1} << 30};
+  std::atomic<int64_t> bulk_bytes_max{int64_t{512} << 20};
+  std::atomic<int32_t> idle_timeout_s{0};   // 0: never
+  std::atomic<int32_t> tcp_keepalive_s{0};  // 0: off
+  std::atomic<bool> protected_mode{false};
+
+  // Bytes that clients take, of all shards, and how many they may (0: any number); see net/client_memory.h.
+  // Apart from the others, because it changes often.
+  std::atomic<uint64_t> client_bytes_max{0};
+  // Each shard's largest client (SizeClassOf).
+  std::array<std::atomic<uint8_t>, shard::kMaxShards> largest_client{};
+  alignas(64) std::atomic<int64_t> client_bytes{0};
 };
 
 // Figures of the server as a whole that no shard owns.

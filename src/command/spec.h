@@ -38,10 +38,13 @@ enum Flag : uint32_t {
   kNoMulti = 1u << 14,
   kNoMandatoryKeys = 1u << 15,
   kAllowBusy = 1u << 16,
+  kNoAsyncLoading = 1u << 17,
   // Not shown to clients:
   // Reads or changes the connection's own state, so it runs alone, after every earlier command of its
   // pipeline has answered.
   kSession = 1u << 24,
+  // Refused unless the configuration allows it (enable-debug-command), whoever asks.
+  kProtected = 1u << 26,
   // May wake or notify other clients: in a pipeline it waits for the earlier commands (design section 5).
   kWakes = 1u << 25,
 };
@@ -153,6 +156,8 @@ struct ArgSpec {
   std::string_view since = {};
 };
 
+enum DocFlag : uint8_t { kDocPlain = 0, kDocDeprecated = 1, kDocSyscmd = 2 };
+
 // ---- behaviour
 
 // A handler that runs to completion on one shard returns this; kPark asks that the client wait for the keys
@@ -213,7 +218,10 @@ struct CommandRow {
   Route route = Route::kKeys;
   std::span<const CommandRow> subcommands = {};
   std::span<const std::string_view> tips = {};
+  std::string_view deprecated_since = {};
+  std::string_view replaced_by = {};
   CallRouting routing = {};
+  uint8_t doc_flags = kDocPlain;
 
   constexpr bool is(uint32_t flag) const { return (flags & flag) != 0; }
   // The form of most commands: exactly one key, at argument 1.

@@ -48,6 +48,8 @@ Outcome Setbit(Context& context) {
     const char patched = static_cast<char>(*bit != 0 ? byte | mask : byte & ~mask);
     auto size = context.db->PatchString(key, ref, byte_idx, {&patched, 1}, kEventSetBit);
     if (!size.ok()) return context.Fail(size.status());
+  } else {
+    context.db->MakeRaw(ref);
   }
   context.reply.Integer(old_bit);
   return Outcome::kDone;

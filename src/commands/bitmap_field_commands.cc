@@ -170,6 +170,7 @@ base::Status FieldWriter::Prepare(const Plan& plan) {
   char scratch[base::kMaxInt64Chars];
   const uint64_t last_byte = plan.last_written_bit >> 3;
   grows_ = last_byte >= Bytes(scratch).size();
+  if (ref_ && !grows_) context_.db->MakeRaw(ref_);
   // A single operation grows the string by itself.
   if (!grows_ || plan.op_count == 1) return {};
   return Patch(last_byte, std::string_view("", 1));

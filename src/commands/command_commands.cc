@@ -2,6 +2,7 @@
 
 #include "commands/command_commands.h"
 
+#include <algorithm>
 #include <bit>
 #include <string>
 
@@ -9,6 +10,7 @@
 #include "command/server_control.h"
 #include "command/shard_state.h"
 #include "commands/args.h"
+#include "commands/help.h"
 
 namespace moonshard::commands {
 
@@ -40,6 +42,7 @@ constexpr FlagName kFlagNames[] = {
     {command::kFast, "fast"},
     {command::kNoAuth, "no_auth"},
     {command::kMovableKeys, "movablekeys"},
+    {command::kNoAsyncLoading, "no_async_loading"},
     {command::kNoMulti, "no_multi"},
     {command::kNoMandatoryKeys, "no_mandatory_keys"},
     {command::kAllowBusy, "allow_busy"},
@@ -82,6 +85,9 @@ constexpr FlagName kKeyFlagNames[] = {
     {command::kKeyIncomplete, "incomplete"},
     {command::kKeyVariable, "variable_flags"},
 };
+
+constexpr FlagName kDocFlagNames[] = {{command::kDocDeprecated, "deprecated"},
+                                      {command::kDocSyscmd, "syscmd"}};
 
 constexpr FlagName kArgFlagNames[] = {{command::kOptional, "optional"},
                                       {command::kMultiple, "multiple"},
@@ -303,15 +309,27 @@ void ReplyArguments(resp::Reply& reply, std::span<const ArgSpec> arguments) {
 void ReplyDocs(resp::Reply& reply, const Command& command) {
   const CommandRow& row = *command.row;
   reply.Bulk(command.full_name);
-  reply.Map(4 + size_t{!row.arguments.empty()} + size_t{!command.subcommands.empty()});
+  reply.Map(3 + size_t{!row.complexity.empty()} + size_t{row.doc_flags != 0} +
+            size_t{!row.deprecated_since.empty()} + size_t{!row.replaced_by.empty()} +
+            size_t{!row.arguments.empty()} + size_t{!command.subcommands.empty()});
   reply.Bulk("summary");
   reply.Bulk(row.summary);
   reply.Bulk("since");
   reply.Bulk(row.since);
   reply.Bulk("group");
   reply.Bulk(GroupName(row.group));
-  reply.Bulk("complexity");
-  reply.Bulk(row.complexity);
+  auto text = [&](std::string_view name, std::string_view value) {
+    if (value.empty()) return;
+    reply.Bulk(name);
+    reply.Bulk(value);
+  };
+  text("complexity", row.complexity);
+  if (row.doc_flags != 0) {
+    reply.Bulk("doc_flags");
+    ReplyFlags(reply, kDocFlagNames, row.doc_flags);
+  }
+  text("deprecated_since", row.deprecated_since);
+  text("replaced_by", row.replaced_by);
   if (!row.arguments.empty()) {
     reply.Bulk("arguments");
     ReplyArguments(reply, row.arguments);
@@ -442,34 +460,102 @@ Outcome CommandList(Context& context) {
   return Outcome::kDone;
 }
 
-Outcome CommandGetkeys(Context& context) {
-  std::span<const std::string_view> call = context.args.subspan(2);
-  const Command* found = RegistryOf(context).Find(call[0]);
+namespace {
+
+// Finds the keys of a call for GETKEYS; false: the error has been replied.
+bool FindKeysOf(Context& context, std::span<const std::string_view> call, const Command*& found,
+                std::vector<uint32_t>& positions) {
+  auto fail = [&](std::string_view line) {
+    context.reply.ErrorLine(line);
+    return false;
+  };
+  found = RegistryOf(context).Find(call[0]);
   if (found != nullptr && !found->subcommands.empty() && call.size() > 1) {
     found = command::Registry::FindSubcommand(*found, call[1]);
   }
-  if (found == nullptr) {
-    context.reply.ErrorLine("ERR Invalid command specified");
-    return Outcome::kDone;
-  }
-  if (found->row->keys.empty()) {
-    context.reply.ErrorLine("ERR The command has no key arguments");
-    return Outcome::kDone;
-  }
+  if (found == nullptr) return fail("ERR Invalid command specified");
+  if (found->row->keys.empty()) return fail("ERR The command has no key arguments");
   auto count = static_cast<int64_t>(call.size());
   bool arity_ok = found->row->arity > 0 ? count == found->row->arity : count >= -found->row->arity;
-  if (!arity_ok) {
-    context.reply.ErrorLine("ERR Invalid number of arguments specified for command");
-    return Outcome::kDone;
-  }
-  std::vector<uint32_t> positions;
+  if (!arity_ok) return fail("ERR Invalid number of arguments specified for command");
   if (!command::FindKeys(*found->row, call, positions)) {
-    context.reply.ErrorLine("ERR Invalid arguments specified for command");
-    return Outcome::kDone;
+    return fail("ERR Invalid arguments specified for command");
   }
+  if (positions.empty() && !found->row->is(command::kNoMandatoryKeys)) {
+    return fail("ERR Invalid arguments specified for command");
+  }
+  return true;
+}
+
+// Redis looks closer at two commands whose arguments decide what they do with their key.
+uint32_t VariableFlags(const CommandRow& row, std::span<const std::string_view> call, uint32_t flags) {
+  auto is_get = [](std::string_view word) { return EqualsIgnoreCase(word, "get"); };
+  if (row.name == "set") {
+    const bool reads = std::ranges::any_of(call.subspan(3), is_get);
+    return reads ? flags & ~uint32_t{command::kKeyVariable} : command::kKeyOw | command::kKeyUpdate;
+  }
+  if (row.name == "bitfield") {
+    // Pairs of arguments behind each GET; anything else writes.
+    for (size_t i = 2; i < call.size(); i += 3) {
+      if (!is_get(call[i]) || i + 2 >= call.size()) return flags & ~uint32_t{command::kKeyVariable};
+    }
+    return command::kKeyRo | command::kKeyAccess;
+  }
+  return flags;
+}
+
+// What the call does with its key at this position.
+uint32_t KeyFlagsAt(const CommandRow& row, std::span<const std::string_view> call, uint32_t position) {
+  for (const KeySpec& spec : row.keys) {
+    CommandRow only = row;
+    only.keys = {&spec, 1};
+    std::vector<uint32_t> positions;
+    if (!command::FindKeys(only, call, positions)) continue;
+    if (std::ranges::find(positions, position) == positions.end()) continue;
+    return (spec.flags & command::kKeyVariable) != 0 ? VariableFlags(row, call, spec.flags) : spec.flags;
+  }
+  return 0;
+}
+
+}  // namespace
+
+Outcome CommandGetkeys(Context& context) {
+  std::span<const std::string_view> call = context.args.subspan(2);
+  const Command* found = nullptr;
+  std::vector<uint32_t> positions;
+  if (!FindKeysOf(context, call, found, positions)) return Outcome::kDone;
   context.reply.Array(positions.size());
   for (uint32_t position : positions) context.reply.Bulk(call[position]);
   return Outcome::kDone;
+}
+
+Outcome CommandGetkeysAndFlags(Context& context) {
+  std::span<const std::string_view> call = context.args.subspan(2);
+  const Command* found = nullptr;
+  std::vector<uint32_t> positions;
+  if (!FindKeysOf(context, call, found, positions)) return Outcome::kDone;
+  context.reply.Array(positions.size());
+  for (uint32_t position : positions) {
+    context.reply.Array(2);
+    context.reply.Bulk(call[position]);
+    ReplyFlags(context.reply, kKeyFlagNames, KeyFlagsAt(*found->row, call, position));
+  }
+  return Outcome::kDone;
+}
+
+Outcome CommandHelp(Context& context) {
+  return ReplyHelp(
+      context,
+      {"(no subcommand)", "    Return details about all Redis commands.", "COUNT",
+       "    Return the total number of commands in this Redis server.", "LIST",
+       "    Return a list of all commands in this Redis server.", "INFO [<command-name> ...]",
+       "    Return details about multiple Redis commands.",
+       "    If no command names are given, documentation details for all", "    commands are returned.",
+       "DOCS [<command-name> ...]", "    Return documentation details about multiple Redis commands.",
+       "    If no command names are given, documentation details for all", "    commands are returned.",
+       "GETKEYS <full-command>", "    Return the keys from a full Redis command.",
+       "GETKEYSANDFLAGS <full-command>",
+       "    Return the keys and the access flags from a full Redis command."});
 }
 
 }  // namespace moonshard::commands

@@ -12,5 +12,7 @@ command::Outcome CommandInfo(command::Context& context);
 command::Outcome CommandDocs(command::Context& context);
 command::Outcome CommandList(command::Context& context);
 command::Outcome CommandGetkeys(command::Context& context);
+command::Outcome CommandGetkeysAndFlags(command::Context& context);
+command::Outcome CommandHelp(command::Context& context);
 
 }  // namespace moonshard::commands

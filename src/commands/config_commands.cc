@@ -9,7 +9,7 @@
 #include "command/server_control.h"
 #include "command/shard_state.h"
 #include "commands/args.h"
-#include "commands/info_figures.h"
+#include "commands/reset_stats.h"
 #include "commands/tables.h"
 
 namespace moonshard::commands {

@@ -1,12 +1,15 @@
-// The connection itself: AUTH CLIENT ECHO HELLO PING QUIT SELECT.
+// The connection itself: AUTH ECHO HELLO PING QUIT READONLY READWRITE RESET SELECT. CLIENT is in
+// client_commands.cc.
 
 #include <string>
 
+#include "command/engine.h"
 #include "command/errors.h"
 #include "command/server_control.h"
 #include "command/shard_state.h"
 #include "command/version.h"
 #include "commands/args.h"
+#include "commands/client_commands.h"
 #include "commands/tables.h"
 
 namespace moonshard::commands {
@@ -23,8 +26,6 @@ inline constexpr base::StaticError kNoPassword{base::Code::kErr,
                                                "AUTH <password> called without any password configured for "
                                                "the default user. Are you sure your configuration is "
                                                "correct?"};
-inline constexpr base::StaticError kBadName{
-    base::Code::kErr, "Client names cannot contain spaces, newlines or special characters."};
 inline constexpr base::StaticError kNoProto{base::Code::kNoProto, "unsupported protocol version"};
 inline constexpr base::StaticError kProtoNotInteger{base::Code::kErr,
                                                     "Protocol version is not an integer or out of range"};
@@ -58,6 +59,20 @@ Outcome Quit(Context& context) {
   return Outcome::kDone;
 }
 
+// As if it had just connected; what a monitor has not been sent yet still comes.
+Outcome Reset(Context& context) {
+  command::Session& session = *context.session;
+  context.shard.engine->monitors().Remove(*context.client);
+  session.db = DbIndex();
+  session.protocol = resp::Protocol::kResp2;
+  session.authenticated = !context.shard.server->live().password_required.load(std::memory_order_relaxed);
+  // A SKIP just before is for this very command.
+  if (session.reply_mode == command::ReplyMode::kOff) session.reply_mode = command::ReplyMode::kOn;
+  session.name.clear();
+  context.reply.Simple("RESET");
+  return Outcome::kDone;
+}
+
 Outcome Select(Context& context) {
   auto index = ParseInt64(context.arg(1));
   if (!index) return context.Fail(db::kNotAnInteger);
@@ -87,13 +102,6 @@ Outcome Auth(Context& context) {
   return Outcome::kDone;
 }
 
-bool NameOk(std::string_view name) {
-  for (char c : name) {
-    if (c < '!' || c > '~') return false;
-  }
-  return true;
-}
-
 // False: the error has been replied. As in Redis, options take effect one after the other: those before a bad
 // one stand.
 bool ApplyHelloOptions(Context& context) {
@@ -107,8 +115,8 @@ bool ApplyHelloOptions(Context& context) {
       i += 2;
     } else if (EqualsIgnoreCase(context.arg(i), "SETNAME") && more >= 1) {
       std::string_view name = context.arg(++i);
-      if (!NameOk(name)) {
-        context.reply.Error(kBadName);
+      if (!IsClientName(name)) {
+        context.reply.Error(kBadClientName);
         return false;
       }
       context.session->name = name;
@@ -153,44 +161,6 @@ Outcome Hello(Context& context) {
   return Outcome::kDone;
 }
 
-Outcome ClientId(Context& context) {
-  context.reply.Integer(static_cast<int64_t>(context.session->id));
-  return Outcome::kDone;
-}
-
-Outcome ClientGetname(Context& context) {
-  if (context.session->name.empty()) {
-    context.reply.Null();
-  } else {
-    context.reply.Bulk(context.session->name);
-  }
-  return Outcome::kDone;
-}
-
-Outcome ClientSetname(Context& context) {
-  if (!NameOk(context.arg(2))) return context.Fail(kBadName);
-  context.session->name = context.arg(2);
-  context.reply.Ok();
-  return Outcome::kDone;
-}
-
-Outcome ClientSetinfo(Context& context) {
-  bool is_name = EqualsIgnoreCase(context.arg(2), "LIB-NAME");
-  if (!is_name && !EqualsIgnoreCase(context.arg(2), "LIB-VER")) {
-    context.reply.ErrorLine("ERR Unrecognized option '" + std::string(command::UpToZero(context.arg(2))) +
-                            "'");
-    return Outcome::kDone;
-  }
-  if (!NameOk(context.arg(3))) {
-    context.reply.ErrorLine("ERR " + std::string(context.arg(2)) +
-                            " cannot contain spaces, newlines or special characters.");
-    return Outcome::kDone;
-  }
-  (is_name ? context.session->library_name : context.session->library_version) = context.arg(3);
-  context.reply.Ok();
-  return Outcome::kDone;
-}
-
 // ---- rows
 
 constexpr uint32_t kAlways = command::kNoScript | command::kLoading | command::kStale;
@@ -211,54 +181,6 @@ constexpr ArgSpec kHelloOptions[] = {{.name = "protover", .type = ArgType::kInte
                                      {.name = "clientname", .token = "SETNAME", .flags = command::kOptional}};
 constexpr ArgSpec kHelloArguments[] = {
     {.name = "arguments", .type = ArgType::kBlock, .flags = command::kOptional, .arguments = kHelloOptions}};
-constexpr ArgSpec kNameArguments[] = {{.name = "connection-name"}};
-constexpr ArgSpec kSetinfoChoices[] = {{.name = "libname", .token = "LIB-NAME"},
-                                       {.name = "libver", .token = "LIB-VER"}};
-constexpr ArgSpec kSetinfoArguments[] = {
-    {.name = "attr", .type = ArgType::kOneOf, .arguments = kSetinfoChoices}};
-
-constexpr CommandRow kClientRows[] = {
-    {.name = "getname",
-     .arity = 2,
-     .flags = kAlways | command::kSession,
-     .categories = command::kCatConnection,
-     .group = command::Group::kConnection,
-     .since = "2.6.9",
-     .complexity = "O(1)",
-     .summary = "Returns the name of the connection.",
-     .handler = ClientGetname},
-    {.name = "id",
-     .arity = 2,
-     .flags = kAlways | command::kSession,
-     .categories = command::kCatConnection,
-     .group = command::Group::kConnection,
-     .since = "5.0.0",
-     .complexity = "O(1)",
-     .summary = "Returns the number of the connection.",
-     .handler = ClientId},
-    {.name = "setinfo",
-     .arity = 4,
-     .flags = kAlways | command::kSession,
-     .categories = command::kCatConnection,
-     .group = command::Group::kConnection,
-     .since = "7.2.0",
-     .complexity = "O(1)",
-     .summary = "Says which client library the connection uses.",
-     .arguments = kSetinfoArguments,
-     .handler = ClientSetinfo},
-    {.name = "setname",
-     .arity = 3,
-     .flags = kAlways | command::kSession,
-     .categories = command::kCatConnection,
-     .group = command::Group::kConnection,
-     .since = "2.6.9",
-     .complexity = "O(1)",
-     .summary = "Names the connection.",
-     .arguments = kNameArguments,
-     .handler = ClientSetname},
-};
-static_assert(command::RowsAreSane(kClientRows));
-
 constexpr CommandRow kRows[] = {
     {.name = "auth",
      .arity = -2,
@@ -270,14 +192,6 @@ constexpr CommandRow kRows[] = {
      .summary = "Authenticates the connection.",
      .arguments = kAuthArguments,
      .handler = Auth},
-    {.name = "client",
-     .arity = -2,
-     .categories = command::kCatConnection,
-     .group = command::Group::kConnection,
-     .since = "2.4.0",
-     .complexity = "Depends on the subcommand.",
-     .summary = "Commands about connections.",
-     .subcommands = kClientRows},
     {.name = "echo",
      .arity = 2,
      .flags = command::kLoading | command::kStale | command::kFast,
@@ -318,6 +232,15 @@ constexpr CommandRow kRows[] = {
      .complexity = "O(1)",
      .summary = "Closes the connection.",
      .handler = Quit},
+    {.name = "reset",
+     .arity = 1,
+     .flags = kAlways | command::kFast | command::kNoAuth | command::kSession | command::kAllowBusy,
+     .categories = command::kCatConnection,
+     .group = command::Group::kConnection,
+     .since = "6.2.0",
+     .complexity = "O(1)",
+     .summary = "Puts the connection back into the state of a new one.",
+     .handler = Reset},
     {.name = "select",
      .arity = 2,
      .flags = command::kLoading | command::kStale | command::kFast | command::kSession,

@@ -113,12 +113,11 @@ Outcome Randomkey(Context& context) {
   dash::Table& table = context.db->table();
   const dash::Entry* drawn = nullptr;
   while (dash::Table::Ref ref = table.Random(context.shard.keyspace->random())) {
-    // One that is past its deadline is erased and another drawn, so the loop ends.
-    std::string_view key = table.entry(ref)->key();
-    ref = context.db->FindForWrite({key, table.Hash(key)});
-    if (!ref) continue;
     drawn = table.entry(ref);
-    break;
+    if (drawn->deadline() > context.shard.keyspace->now()) break;
+    // It is erased and another drawn, so the loop ends.
+    context.db->EraseRef(ref, types::MutationReason::kExpired, "expired");
+    drawn = nullptr;
   }
   if (drawn != nullptr) {
     context.fan.Add(static_cast<int64_t>(table.size()));

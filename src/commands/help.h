@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 #include "command/context.h"
+#include "command/errors.h"
 
 namespace moonshard::commands {
 
@@ -19,6 +20,15 @@ inline command::Outcome ReplyHelp(command::Context& context, std::initializer_li
   for (std::string_view line : lines) context.reply.Simple(line);
   context.reply.Simple("HELP");
   context.reply.Simple("    Prints this help.");
+  return command::Outcome::kDone;
+}
+
+// A subcommand whose arguments the arity cannot judge.
+inline command::Outcome FailSubcommand(command::Context& context) {
+  std::string line = "ERR unknown subcommand or wrong number of arguments for '";
+  line += command::UpToZero(context.arg(1)).substr(0, 128);
+  line += "'. Try " + base::ToUpper(context.command->parent->row->name) + " HELP.";
+  context.reply.ErrorLine(line);
   return command::Outcome::kDone;
 }
 

@@ -57,6 +57,7 @@ class InfoWriter {
   void Memory();
   void Persistence();
   void Stats();
+  void LoopStats();
   void TransactionStats();
   void Replication();
   void Cpu();
@@ -112,8 +113,8 @@ void InfoWriter::Clients() {
   page_.Field("client_recent_max_input_buffer", 0);
   page_.Field("client_recent_max_output_buffer", 0);
   page_.Field("blocked_clients", Sum([](const ShardFigures& s) { return s.clients_parked; }));
-  page_.Field("tracking_clients", 0);
-  page_.Field("clients_in_timeout_table", 0);
+  page_.Zeros({"tracking_clients", "pubsub_clients", "watching_clients", "clients_in_timeout_table",
+               "total_watched_keys", "total_blocking_keys", "total_blocking_keys_on_nokey"});
 }
 
 void InfoWriter::Memory() {
@@ -129,6 +130,7 @@ void InfoWriter::Memory() {
   page_.Field("allocator_allocated", memory.used);
   page_.Field("allocator_active", memory.committed);
   page_.Field("allocator_resident", memory.resident);
+  page_.Field("allocator_muzzy", 0);
   page_.Bytes("total_system_memory", memory.machine);
   page_.Field("used_memory_lua", 0);
   page_.Field("used_memory_vm_eval", 0);
@@ -151,11 +153,11 @@ void InfoWriter::Memory() {
   page_.Field("rss_overhead_bytes", 0);
   page_.Field("mem_fragmentation_ratio", Ratio(memory.resident, memory.used));
   page_.Field("mem_fragmentation_bytes", Difference(memory.resident, memory.used));
-  for (std::string_view none :
-       {"mem_not_counted_for_evict", "mem_replication_backlog", "mem_total_replication_buffers",
-        "mem_clients_slaves", "mem_clients_normal", "mem_cluster_links", "mem_aof_buffer"}) {
-    page_.Field(none, 0);
-  }
+  page_.Zeros({"mem_not_counted_for_evict", "mem_replication_backlog", "mem_total_replication_buffers",
+               "mem_clients_slaves"});
+  const int64_t client_bytes = server_.live().client_bytes.load(std::memory_order_relaxed);
+  page_.Field("mem_clients_normal", std::max<int64_t>(client_bytes, 0));
+  page_.Zeros({"mem_cluster_links", "mem_aof_buffer", "mem_overhead_db_hashtable_rehashing"});
   page_.Field("mem_allocator", "slab");
   page_.Field("active_defrag_running", 0);
   page_.Field("lazyfree_pending_objects", 0);
@@ -166,8 +168,9 @@ void InfoWriter::Memory() {
 void InfoWriter::Persistence() {
   page_.Zeros({"loading", "async_loading", "current_cow_peak", "current_cow_size", "current_cow_size_age"});
   page_.Field("current_fork_perc", "0.00");
-  page_.Zeros({"current_save_keys_processed", "current_save_keys_total", "rdb_changes_since_last_save",
-               "rdb_bgsave_in_progress"});
+  page_.Zeros({"current_save_keys_processed", "current_save_keys_total"});
+  page_.Field("rdb_changes_since_last_save", Sum([](const ShardFigures& s) { return s.changes; }));
+  page_.Field("rdb_bgsave_in_progress", 0);
   page_.Field("rdb_last_save_time", server_.facts().start_time_ms / 1000);
   page_.Field("rdb_last_bgsave_status", "ok");
   page_.Field("rdb_last_bgsave_time_sec", -1);
@@ -179,7 +182,9 @@ void InfoWriter::Persistence() {
   page_.Field("aof_last_bgrewrite_status", "ok");
   page_.Zeros({"aof_rewrites", "aof_rewrites_consecutive_failures"});
   page_.Field("aof_last_write_status", "ok");
-  page_.Zeros({"aof_last_cow_size", "module_fork_in_progress", "module_fork_last_cow_size"});
+  page_.Zeros({"aof_last_cow_size", "module_fork_in_progress", "module_fork_last_cow_size",
+               "aof_current_size", "aof_base_size", "aof_pending_rewrite", "aof_buffer_length",
+               "aof_rewrite_buffer_length", "aof_pending_bio_fsync", "aof_delayed_fsync"});
 }
 
 void InfoWriter::Stats() {
@@ -202,11 +207,13 @@ void InfoWriter::Stats() {
               Sum([](const ShardFigures& s) { return s.stats.connections_rejected; }));
   page_.Zeros({"sync_full", "sync_partial_ok", "sync_partial_err"});
   page_.Field("expired_keys", Sum([](const ShardFigures& s) { return s.expired; }));
+  page_.Field("expired_subkeys", 0);
   page_.Field("expired_stale_perc", "0.00");
   page_.Field("expired_time_cap_reached_count", 0);
   page_.Field("expire_cycle_cpu_milliseconds", Sum([](const ShardFigures& s) { return s.expire_us; }) / 1000);
   page_.Field("evicted_keys", Sum([](const ShardFigures& s) { return s.evicted; }));
-  page_.Zeros({"evicted_clients", "total_eviction_exceeded_time", "current_eviction_exceeded_time"});
+  page_.Field("evicted_clients", Sum([](const ShardFigures& s) { return s.stats.clients_evicted; }));
+  page_.Zeros({"evicted_scripts", "total_eviction_exceeded_time", "current_eviction_exceeded_time"});
   page_.Field("keyspace_hits", Sum([](const ShardFigures& s) { return s.hits; }));
   page_.Field("keyspace_misses", Sum([](const ShardFigures& s) { return s.misses; }));
   page_.Zeros({"pubsub_channels", "pubsub_patterns", "pubsubshard_channels", "latest_fork_usec",
@@ -218,9 +225,27 @@ void InfoWriter::Stats() {
   page_.Field("dump_payload_sanitizations", 0);
   page_.Field("total_reads_processed", Sum([](const ShardFigures& s) { return s.stats.reads; }));
   page_.Field("total_writes_processed", Sum([](const ShardFigures& s) { return s.stats.writes; }));
-  page_.Zeros({"io_threaded_reads_processed", "io_threaded_writes_processed", "reply_buffer_shrinks",
-               "reply_buffer_expands"});
+  page_.Zeros({"io_threaded_reads_processed", "io_threaded_writes_processed",
+               "client_query_buffer_limit_disconnections", "client_output_buffer_limit_disconnections",
+               "reply_buffer_shrinks", "reply_buffer_expands"});
+  LoopStats();
+  page_.Zeros({"acl_access_denied_auth", "acl_access_denied_cmd", "acl_access_denied_key",
+               "acl_access_denied_channel"});
   TransactionStats();
+}
+
+// Redis 7.2's figures of its event loop: here of all shards together.
+void InfoWriter::LoopStats() {
+  const auto turns = static_cast<double>(Sum([](const ShardFigures& s) { return s.loop.work_turns; }));
+  const uint64_t busy_us = Sum([](const ShardFigures& s) { return s.loop.busy_ns; }) / 1000;
+  const double turns_per_second = Sum([](const ShardFigures& s) { return s.rates.turns; });
+  page_.Field("eventloop_cycles", static_cast<uint64_t>(turns));
+  page_.Field("eventloop_duration_sum", busy_us);
+  page_.Field("eventloop_duration_cmd_sum",
+              static_cast<uint64_t>(Sum([](const ShardFigures& s) { return s.calls_us; })));
+  page_.Field("instantaneous_eventloop_cycles_per_sec", static_cast<uint64_t>(turns_per_second));
+  page_.Field("instantaneous_eventloop_duration_usec",
+              turns == 0 ? 0 : static_cast<uint64_t>(static_cast<double>(busy_us) / turns));
 }
 
 void InfoWriter::TransactionStats() {

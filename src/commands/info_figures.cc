@@ -41,19 +41,22 @@ void Copy(ShardState& state, FigureSet set, ShardFigures& figures) {
   figures.loop = state.shard->counters();
   figures.tx = state.tx->stats();
   figures.calls = observation.calls();
+  figures.calls_us = static_cast<double>(observation.clock().ToNs(observation.call_ticks())) / 1000;
   figures.error_replies = observation.error_replies();
   figures.errors = observation.errors();
   figures.clients_parked = state.engine->clients_parked();
   db::Keyspace& keyspace = *state.keyspace;
   for (uint16_t i = 0; i < db::kDatabaseCount; ++i) {
     db::Database& database = keyspace.database(DbIndex(i));
-    figures.dbs[i] = {database.size(), database.deadline_count(), database.table().deadline_mean()};
+    figures.dbs[i] = {database.size(), database.deadline_count(), database.table().index_bytes(),
+                      database.table().deadline_mean()};
     figures.index_bytes += database.table().index_bytes();
   }
   figures.hits = keyspace.stats().hits;
   figures.misses = keyspace.stats().misses;
   figures.expired = keyspace.stats().expired;
   figures.evicted = keyspace.stats().evicted;
+  figures.changes = keyspace.sink().change_count();
   figures.expire_lag_ms = keyspace.stats().expire_lag_ms;
   figures.used_bytes = keyspace.used_bytes();
   figures.committed_bytes = keyspace.slab().committed_bytes();
@@ -111,15 +114,6 @@ base::Histogram CommandTotal::MergedLatency() const {
     for (auto [upper_bound, count] : *buckets) merged.Add(upper_bound, count);
   }
   return merged;
-}
-
-void ResetStats(ShardState& state) {
-  command::ShardStats& stats = state.stats;
-  const uint64_t connections_open = stats.connections_open;
-  stats = command::ShardStats();
-  stats.connections_open = connections_open;
-  state.keyspace->stats() = db::KeyspaceStats();
-  state.engine->observation().Reset();
 }
 
 }  // namespace moonshard::commands

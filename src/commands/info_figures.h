@@ -20,6 +20,7 @@ namespace moonshard::commands {
 struct DbFigures {
   uint64_t keys = 0;
   uint64_t deadlines = 0;
+  uint64_t index_bytes = 0;
   double deadline_mean_ms = 0;  // of those that have one, since the epoch
 };
 
@@ -42,12 +43,14 @@ struct ShardFigures {
   tx::ManagerStats tx;
   std::array<DbFigures, db::kDatabaseCount> dbs;
   uint64_t calls = 0;
+  double calls_us = 0;
   uint64_t error_replies = 0;
   uint64_t clients_parked = 0;
   uint64_t hits = 0;
   uint64_t misses = 0;
   uint64_t expired = 0;
   uint64_t evicted = 0;
+  uint64_t changes = 0;  // since the start
   uint64_t used_bytes = 0;
   uint64_t index_bytes = 0;
   uint64_t committed_bytes = 0;
@@ -78,8 +81,5 @@ struct CommandTotal {
 };
 std::vector<CommandTotal> CommandTotals(const command::Registry& registry,
                                         const std::vector<ShardFigures>& figures);
-
-// CONFIG RESETSTAT, on each shard.
-void ResetStats(command::ShardState& state);
 
 }  // namespace moonshard::commands

@@ -6,6 +6,7 @@
 #include "command/server_control.h"
 #include "command/shard_state.h"
 #include "commands/args.h"
+#include "commands/object.h"
 #include "commands/tables.h"
 #include "types/string_value.h"
 
@@ -21,17 +22,6 @@ using command::KeySpec;
 // Redis keeps a string of up to this many bytes in one block with its header.
 constexpr size_t kEmbeddedBytesMax = 44;
 
-std::string_view EncodingName(const dash::Entry& entry) {
-  switch (entry.encoding()) {
-    case types::kStringInt:
-      return "int";
-    case types::kStringInline:
-      return entry.value_bytes() <= kEmbeddedBytesMax ? "embstr" : "raw";
-    default:  // in a block of its own, or changed in place
-      return "raw";
-  }
-}
-
 // Null: there is no such key, which has been replied.
 const dash::Entry* Inspect(Context& context) {
   const dash::Entry* entry = context.db->Peek(context.key());
@@ -45,19 +35,9 @@ Outcome ObjectEncoding(Context& context) {
   return Outcome::kDone;
 }
 
-// Here no two keys ever share a value. In Redis those with a small integer do, unless the policy needs to
-// know when each was used, and their count says so.
 Outcome ObjectRefcount(Context& context) {
-  constexpr int64_t kSharedIntegers = 10'000;
-  constexpr int64_t kSharedCount = std::numeric_limits<int32_t>::max();
   const dash::Entry* entry = Inspect(context);
-  if (entry == nullptr) return Outcome::kDone;
-  const db::EvictionSettings& settings = context.shard.server->live();
-  bool shares = settings.maxmemory.load(std::memory_order_relaxed) == 0 ||
-                !db::NeedsAccessClock(settings.policy.load(std::memory_order_relaxed));
-  bool is_small = entry->type() == dash::Type::kString && entry->encoding() == types::kStringInt &&
-                  types::LoadInt(*entry) >= 0 && types::LoadInt(*entry) < kSharedIntegers;
-  context.reply.Integer(shares && is_small ? kSharedCount : 1);
+  if (entry != nullptr) context.reply.Integer(RefcountOf(context.shard, *entry));
   return Outcome::kDone;
 }
 
@@ -211,6 +191,28 @@ constexpr CommandRow kRows[] = {
 static_assert(command::RowsAreSane(kRows));
 
 }  // namespace
+
+std::string_view EncodingName(const dash::Entry& entry) {
+  switch (entry.encoding()) {
+    case types::kStringInt:
+      return "int";
+    case types::kStringInline:
+      return entry.value_bytes() <= kEmbeddedBytesMax ? "embstr" : "raw";
+    default:  // in a block of its own, or changed in place
+      return "raw";
+  }
+}
+
+int64_t RefcountOf(const command::ShardState& shard, const dash::Entry& entry) {
+  constexpr int64_t kSharedIntegers = 10'000;
+  constexpr int64_t kSharedCount = std::numeric_limits<int32_t>::max();
+  const db::EvictionSettings& settings = shard.server->live();
+  bool shares = settings.maxmemory.load(std::memory_order_relaxed) == 0 ||
+                !db::NeedsAccessClock(settings.policy.load(std::memory_order_relaxed));
+  bool is_small = entry.type() == dash::Type::kString && entry.encoding() == types::kStringInt &&
+                  types::LoadInt(entry) >= 0 && types::LoadInt(entry) < kSharedIntegers;
+  return shares && is_small ? kSharedCount : 1;
+}
 
 std::span<const CommandRow> ObjectCommands() {
   return kRows;

@@ -76,7 +76,7 @@ constexpr size_t kDefaultCount = 10;
 shard::Task<void> SlowlogGet(Context& context) {
   size_t count = kDefaultCount;
   if (context.args.size() > 3) {
-    context.reply.ErrorLine("ERR wrong number of arguments for 'slowlog|get' command");
+    FailSubcommand(context);
     co_return;
   }
   if (context.args.size() == 3) {

@@ -12,10 +12,11 @@ using command::ArgType;
 using command::CommandRow;
 using command::KeySpec;
 
-// Sets the key and sends the events; what a deadline in `options` says is `deadline`.
-base::Status SetValue(Context& context, std::string_view bytes, TimeMs deadline, bool gives_time) {
+// Sets the key, found at `ref`, and sends the events; `gives_time` that the command names a deadline.
+base::Status SetValue(Context& context, dash::Table::Ref ref, std::string_view bytes, TimeMs deadline,
+                      bool gives_time) {
   db::Key key = context.key();
-  MS_RETURN_IF_ERROR(context.db->SetString(key, bytes, deadline));
+  MS_RETURN_IF_ERROR(context.db->SetStringAt(key, ref, bytes, deadline));
   if (gives_time) NotifyGeneric(context.shard, *context.db, key.text, "expire");
   return {};
 }
@@ -32,7 +33,7 @@ Outcome Getset(Context& context) {
   const size_t reply_begin = context.reply.buffer().size();
   ReplyString(context, entry);
   if (entry != nullptr && !IsString(*entry)) return Outcome::kDone;
-  base::Status status = SetValue(context, context.arg(2), kNoDeadline, false);
+  base::Status status = context.db->SetString(context.key(), context.arg(2), kNoDeadline);
   if (status.ok()) return Outcome::kDone;
   context.reply.buffer().Truncate(reply_begin);
   return context.Fail(status);
@@ -48,7 +49,7 @@ Outcome Getdel(Context& context) {
 // What GETEX does to the deadline of a key that is there.
 base::Status ChangeDeadline(Context& context, const StringOptions& options, TimeMs deadline) {
   db::Key key = context.key();
-  dash::Table::Ref ref = context.db->FindForWrite(key);
+  dash::Table::Ref ref = RefOf(context, key);
   if (options.has(kOptTime)) {
     if (options.time->base == TimeBase::kAbsolute && deadline <= context.shard.keyspace->now()) {
       context.db->EraseRef(ref, types::MutationReason::kCommand, "del");
@@ -110,8 +111,9 @@ Outcome SetWithOptions(Context& context) {
     if (!deadline) return Outcome::kDone;
   }
   const bool get = options.has(kOptGet);
-  const dash::Entry* entry =
-      get ? context.db->Find(context.key()) : EntryOf(context, context.db->FindForWrite(context.key()));
+  if (get) context.db->Find(context.key());
+  dash::Table::Ref ref = context.db->FindForWrite(context.key());
+  const dash::Entry* entry = EntryOf(context, ref);
   const size_t reply_begin = context.reply.buffer().size();
   if (get) {
     ReplyString(context, entry);
@@ -125,7 +127,7 @@ Outcome SetWithOptions(Context& context) {
       return Outcome::kDone;
     }
     if (options.has(kOptKeepTtl) && entry != nullptr) deadline = entry->deadline();
-    status = SetValue(context, context.arg(2), *deadline, options.has(kOptTime));
+    status = SetValue(context, ref, context.arg(2), *deadline, options.has(kOptTime));
   }
   if (!status.ok()) {
     context.reply.buffer().Truncate(reply_begin);
@@ -145,11 +147,12 @@ Outcome Set(Context& context) {
 }
 
 Outcome Setnx(Context& context) {
-  if (context.db->FindForWrite(context.key())) {
+  dash::Table::Ref ref = context.db->FindForWrite(context.key());
+  if (ref) {
     context.reply.Integer(0);
     return Outcome::kDone;
   }
-  base::Status status = SetValue(context, context.arg(2), kNoDeadline, false);
+  base::Status status = SetValue(context, ref, context.arg(2), kNoDeadline, false);
   if (!status.ok()) return context.Fail(status);
   context.reply.Integer(1);
   return Outcome::kDone;
@@ -158,7 +161,8 @@ Outcome Setnx(Context& context) {
 Outcome SetWithTime(Context& context, const TimeOption& option) {
   auto deadline = ResolveDeadline(context, option, context.arg(2));
   if (!deadline) return Outcome::kDone;
-  base::Status status = SetValue(context, context.arg(3), *deadline, true);
+  dash::Table::Ref ref = context.db->FindForWrite(context.key());
+  base::Status status = SetValue(context, ref, context.arg(3), *deadline, true);
   if (!status.ok()) return context.Fail(status);
   context.reply.Ok();
   return Outcome::kDone;
@@ -277,7 +281,10 @@ constexpr CommandRow kRows[] = {
      .complexity = "O(1)",
      .summary = "Sets a key to a string value and returns the former one.",
      .arguments = kKeyValueArguments,
-     .handler = Getset},
+     .handler = Getset,
+     .deprecated_since = "6.2.0",
+     .replaced_by = "`SET` with the `!GET` argument",
+     .doc_flags = command::kDocDeprecated},
     {.name = "psetex",
      .arity = 4,
      .flags = command::kWrite | command::kDenyOom,

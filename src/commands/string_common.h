@@ -40,6 +40,11 @@ inline const dash::Entry* EntryOf(Context& context, dash::Table::Ref ref) {
   return ref ? context.db->table().entry(ref) : nullptr;
 }
 
+// Where a key is that this call has looked up already: counts nothing.
+inline dash::Table::Ref RefOf(Context& context, const db::Key& key) {
+  return context.db->table().Find(key.hash, key.text);
+}
+
 // An event of class "generic" that follows the operation's own.
 inline void NotifyGeneric(ShardState& shard, const db::Database& db, std::string_view key,
                           std::string_view name) {

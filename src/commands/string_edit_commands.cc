@@ -86,7 +86,7 @@ Outcome Append(Context& context) {
   dash::Table::Ref ref = context.db->FindForWrite(key);
   if (!ref) {
     // A new value is stored as SET would.
-    base::Status status = context.db->SetString(key, bytes, kNoDeadline, db::kEventAppend);
+    base::Status status = context.db->SetStringAt(key, ref, bytes, kNoDeadline, db::kEventAppend);
     if (!status.ok()) return context.Fail(status);
     return ReplyLength(context, bytes.size());
   }
@@ -126,7 +126,8 @@ Outcome Decrby(Context& context) {
 
 Outcome Incrbyfloat(Context& context) {
   db::Key key = context.key();
-  const dash::Entry* entry = EntryOf(context, context.db->FindForWrite(key));
+  dash::Table::Ref ref = context.db->FindForWrite(key);
+  const dash::Entry* entry = EntryOf(context, ref);
   long double value = 0;
   TimeMs deadline = kNoDeadline;
   if (entry != nullptr) {
@@ -144,7 +145,7 @@ Outcome Incrbyfloat(Context& context) {
   char text[base::kLongDoubleCharsMax];
   std::string_view bytes(text, base::FormatLongDouble(value, text));
   base::Status status =
-      context.db->SetString(key, bytes, deadline, db::kEventIncrementFloat, types::StringForm::kText);
+      context.db->SetStringAt(key, ref, bytes, deadline, db::kEventIncrementFloat, types::StringForm::kText);
   if (!status.ok()) return context.Fail(status);
   context.reply.Bulk(bytes);
   return Outcome::kDone;
@@ -284,7 +285,10 @@ constexpr CommandRow kRows[] = {
      .complexity = "O(N) for N returned bytes",
      .summary = "Returns a part of the string at a key; the old name of GETRANGE.",
      .arguments = kRangeArguments,
-     .handler = Getrange},
+     .handler = Getrange,
+     .deprecated_since = "2.0.0",
+     .replaced_by = "`GETRANGE`",
+     .doc_flags = command::kDocDeprecated},
 };
 static_assert(command::RowsAreSane(kRows));
 

@@ -196,12 +196,13 @@ NewDeadline DeadlineAfter(const Words& words, TimeMs given, const dash::Entry* e
 }
 
 template <typename Number>
-Outcome Store(Context& context, const NewDeadline& next, const Outcomes<Number>& outcome) {
+Outcome Store(Context& context, dash::Table::Ref ref, const NewDeadline& next,
+              const Outcomes<Number>& outcome) {
   constexpr bool kIsFloat = !std::is_same_v<Number, int64_t>;
   constexpr db::EventName kEvent = kIsFloat ? db::kEventIncrementFloat : db::kEventIncrement;
   db::Key key = context.key();
   if (next.passed) {
-    context.db->Erase(key, "del");
+    if (ref) context.db->EraseRef(ref, types::MutationReason::kCommand, "del");
     return ReplyOutcome(context, outcome);
   }
   char text[kIsFloat ? base::kLongDoubleCharsMax : base::kMaxInt64Chars];
@@ -215,7 +216,8 @@ Outcome Store(Context& context, const NewDeadline& next, const Outcomes<Number>&
 
 template <typename Number>
 Outcome Run(Context& context, const Words& words, TimeMs given, const Terms<Number>& terms) {
-  const dash::Entry* entry = EntryOf(context, context.db->FindForWrite(context.key()));
+  dash::Table::Ref ref = context.db->FindForWrite(context.key());
+  const dash::Entry* entry = EntryOf(context, ref);
   Number value = 0;
   if (entry != nullptr) {
     if (!IsString(*entry)) return context.Fail(db::kWrongType);
@@ -233,7 +235,7 @@ Outcome Run(Context& context, const Words& words, TimeMs given, const Terms<Numb
   auto outcome = Apply(value, terms, words.saturate);
   if (!outcome.ok()) return context.Fail(outcome.status());
   if (!outcome->changes) return ReplyOutcome(context, *outcome);
-  return Store(context, DeadlineAfter(words, given, entry, context.shard.keyspace->now()), *outcome);
+  return Store(context, ref, DeadlineAfter(words, given, entry, context.shard.keyspace->now()), *outcome);
 }
 
 template <typename Number>

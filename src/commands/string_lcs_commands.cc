@@ -106,11 +106,11 @@ void ReplyLcs(Context& context, std::string_view a, std::string_view b, bool fit
 }
 
 Outcome Lcs(Context& context) {
-  // To look at one may erase it, after which the other's entry would have to be looked up again.
+  // To look at one may erase it, so both are looked up again.
   context.db->Find(context.key(0));
   context.db->Find(context.key(1));
-  const dash::Entry* a_entry = EntryOf(context, context.db->FindForWrite(context.key(0)));
-  const dash::Entry* b_entry = EntryOf(context, context.db->FindForWrite(context.key(1)));
+  const dash::Entry* a_entry = EntryOf(context, RefOf(context, context.key(0)));
+  const dash::Entry* b_entry = EntryOf(context, RefOf(context, context.key(1)));
   if ((a_entry != nullptr && !IsString(*a_entry)) || (b_entry != nullptr && !IsString(*b_entry))) {
     return context.Fail(kOnlyStrings);
   }

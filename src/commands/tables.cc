@@ -6,10 +6,13 @@ namespace moonshard::commands {
 
 std::span<const std::span<const command::CommandRow>> AllCommands() {
   static const std::array tables = {
-      BitmapCommands(),     ConfigCommands(),       ConnectionCommands(),  ExpireCommands(),
-      GenericCommands(),    GenericMoveCommands(),  GenericScanCommands(), ObjectCommands(),
-      ServerCommands(),     SlowlogCommands(),      StringCommands(),      StringCompareCommands(),
-      StringEditCommands(), StringIncrexCommands(), StringLcsCommands(),   StringManyCommands(),
+      BitmapCommands(),        ClientCommands(),      ClusterCommands(),      ConfigCommands(),
+      ConnectionCommands(),    DebugCommands(),       DumpCommands(),         ExpireCommands(),
+      GenericCommands(),       GenericMoveCommands(), GenericScanCommands(),  LatencyCommands(),
+      MemoryCommands(),        ModuleCommands(),      ObjectCommands(),       RoleCommands(),
+      ServerCommands(),        SlowlogCommands(),     SortCommands(),         StringCommands(),
+      StringCompareCommands(), StringEditCommands(),  StringIncrexCommands(), StringLcsCommands(),
+      StringManyCommands(),
   };
   return tables;
 }

@@ -115,7 +115,11 @@ Table::Ref Database::FindForWrite(const Key& key) {
 
 base::Status Database::SetString(const Key& key, std::string_view bytes, TimeMs deadline, EventName event,
                                  types::StringForm form) {
-  Table::Ref ref = FindForWrite(key);
+  return SetStringAt(key, FindForWrite(key), bytes, deadline, event, form);
+}
+
+base::Status Database::SetStringAt(const Key& key, Table::Ref ref, std::string_view bytes, TimeMs deadline,
+                                   EventName event, types::StringForm form) {
   MS_RETURN_IF_ERROR(Store(key, ref, bytes, deadline, form));
   if (!ref) keyspace_.events_.Notify({EventClass::kNew, "new", index_, key.text});
   keyspace_.events_.Notify({event.event_class, event.name, index_, key.text});

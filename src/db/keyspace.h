@@ -67,12 +67,18 @@ class Database {
   // Sets or replaces a whole string value of any former type. `deadline` kNoDeadline: none.
   base::Status SetString(const Key& key, std::string_view bytes, TimeMs deadline, EventName event = kEventSet,
                          types::StringForm form = types::StringForm::kPlain);
+  // The same where the key was looked up before: `ref` is what FindForWrite(key) returned.
+  base::Status SetStringAt(const Key& key, dash::Table::Ref ref, std::string_view bytes, TimeMs deadline,
+                           EventName event = kEventSet, types::StringForm form = types::StringForm::kPlain);
   // Replaces the bytes of the string at `key` from `offset` on by `bytes`, in place where its block allows. A
   // gap is filled with zero bytes, the value grows if needed, an absent key is created; the deadline stays.
   // `ref` is what FindForWrite(key) returned; `bytes` do not lie in it. The caller has checked its type and
   // kStringBytesMax. kEventNone: the caller announces it. Returns the new length.
   base::Result<size_t> PatchString(const Key& key, dash::Table::Ref ref, size_t offset,
                                    std::string_view bytes, EventName event);
+  // The string's bytes stay, but it counts as changed in place (types::StringForm), as after a SETBIT that
+  // changed nothing. No mutation, no event.
+  void MakeRaw(dash::Table::Ref ref);
   // Adds `delta` to the integer at `key` (0 if absent) and keeps its deadline.
   base::Result<int64_t> IncrementBy(const Key& key, int64_t delta, EventName event = kEventIncrement);
   // Puts a value taken from another key (or decoded) where `key` is, whatever is there, with the value's
@@ -199,6 +205,8 @@ class Keyspace {
   // Entries and index lie in the slab.
   uint64_t used_bytes() const { return outside_bytes_ + slab_.used_bytes(); }
   uint64_t outside_bytes() const { return outside_bytes_; }
+  // Gives memory that is free for good back to the operating system.
+  void TrimMemory() { slab_.Trim(); }
   const dash::Slab& slab() const { return slab_; }
   dash::Slab& slab() { return slab_; }
 

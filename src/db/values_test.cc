@@ -89,7 +89,7 @@ TEST_F(ValuesTest, ACloneThatIsNotPlacedFreesItsBlock) {
 
 TEST_F(ValuesTest, ThePlacedValueOwnsItsAccessClockOnlyIfItWasLent) {
   Set(Db(0), "from", "v");
-  Db(0).Find(KeyOf("from"))->set_access_clock(77);
+  Db(0).Peek(KeyOf("from"))->set_access_clock(77);
   auto lent = DetachedValue::Lend(*Db(0).Peek(KeyOf("from")));
   auto clone = DetachedValue::Clone(*Db(0).Peek(KeyOf("from")));
   ASSERT_TRUE(Db(0).Place(KeyOf("copy"), clone).ok());

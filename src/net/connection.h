@@ -19,6 +19,7 @@
 #include <string>
 
 #include "command/engine.h"
+#include "net/client_memory.h"
 #include "resp/parser.h"
 #include "shard/io.h"
 
@@ -41,6 +42,8 @@ class Connection final : public shard::StreamHandler, public command::Client {
   void Flush();
   // Ends the connection now; the object goes after OnClosed.
   void Close();
+  // The same to a client that did not ask for it and may be in the middle of sending.
+  void CloseByForce();
 
   // shard::StreamHandler
   void OnData(std::span<char> data) override;
@@ -52,10 +55,19 @@ class Connection final : public shard::StreamHandler, public command::Client {
   void OnBatchAnswered() override;
   void OnBatchParked() override;
   void OnBatchStopped(command::Batch* batch) override;
+  void OnPushed() override;
+  void OnEvicted() override;
+  command::ClientFacts Describe() const override;
+  void Kill() override { CloseByForce(); }
+  bool Unblock(command::UnblockReason reason) override;
+
+  // Idle for longer than `timeout`, or over its soft output limit for too long.
+  void CloseIfOverdue();
 
   Connection* previous = nullptr;  // the listener's list of all connections
   Connection* next = nullptr;
   Connection* next_dirty = nullptr;  // the listener's list of connections to flush
+  ClientAccount account;             // ClientMemory's
 
  private:
   friend class Listener;
@@ -71,6 +83,12 @@ class Connection final : public shard::StreamHandler, public command::Client {
   void UpdateReading();
   void MarkDirty();
   bool output_full() const { return out.size() + sending_.size() > kOutputSoftMax; }
+  // The buffers have changed: counts them, and sees to the limits. This connection may be closed afterwards.
+  void CountLarge();
+  void CountNow();
+  size_t MemoryBytes() const;
+  bool QueryTooLarge(size_t more) const;
+  bool OutputOverLimit();
 
   Listener& listener_;
   command::ShardState& state_;
@@ -81,16 +99,24 @@ class Connection final : public shard::StreamHandler, public command::Client {
   base::Buffer sending_;  // in flight
   command::Batch* away_ = nullptr;
   std::string pending_error_;  // protocol error behind the commands of the batch that is away
-  bool parser_trusts_ = true;  // the parser has the limits of an authenticated client
-  bool running_ = false;       // RunCommands is on the stack
-  bool waiting_ = false;       // a launched batch has not answered
-  bool stopped_ = false;       // it waits for the output to shrink
+  std::string local_;
+  int descriptor_ = -1;
+  bool unix_socket_ = false;
+  TimeMs connected_ms_ = 0;
+  TimeMs active_ms_ = 0;
+  TimeMs over_soft_limit_ms_ = 0;  // since when; 0: it is not
+  size_t reply_peak_ = 0;          // most bytes sent at once
+  bool parser_trusts_ = true;      // the parser has the limits of an authenticated client
+  bool running_ = false;           // RunCommands is on the stack
+  bool waiting_ = false;           // a launched batch has not answered
+  bool stopped_ = false;           // it waits for the output to shrink
   bool dirty_ = false;
   bool send_in_flight_ = false;
   bool reading_paused_ = false;
   bool ended_ = false;    // the peer sends no more
   bool closing_ = false;  // Close was called
-  bool broken_ = false;   // protocol error: nothing more is parsed
+  bool by_force_ = false;
+  bool broken_ = false;  // protocol error: nothing more is parsed
 };
 
 }  // namespace moonshard::net

@@ -31,12 +31,25 @@ uint32_t ConnectionBalance::Total() const {
   return total;
 }
 
+namespace {
+
+constexpr TimeNs kLookEveryNs = 1'000'000'000;
+// Clients looked at in one turn, some 50 us, and the pause until the next so many.
+constexpr size_t kLookAtOnce = 1000;
+constexpr TimeNs kLookPauseNs = 5'000'000;
+
+}  // namespace
+
 Listener::Listener(command::ShardState& state, ConnectionBalance& balance)
-    : state_(state), balance_(balance) {
+    : state_(state),
+      balance_(balance),
+      memory_(state),
+      look_timer_([](void* listener) { static_cast<Listener*>(listener)->LookAtClients(); }, this) {
   state_.shard->set_local(this);
 }
 
 Listener::~Listener() {
+  state_.shard->CancelTimer(look_timer_);
   while (first_ != nullptr) {
     Connection* connection = first_;
     first_ = connection->next;
@@ -144,6 +157,8 @@ Connection& Listener::Add(shard::AcceptedSocket socket) {
   connection->session.id = state_.server->NextClientId();
   connection->session.authenticated =
       !state_.server->live().password_required.load(std::memory_order_relaxed);
+  state_.clients.Add(*connection);
+  if (!look_timer_.armed()) state_.shard->AddTimer(look_timer_, state_.shard->now_ns() + kLookEveryNs);
   connection->Attach(std::move(socket));
   return *connection;
 }
@@ -171,6 +186,15 @@ void Listener::EndTurn() {
     dirty_ = connection->next_dirty;
     connection->Flush();
   }
+}
+
+void Listener::LookAtClients() {
+  look_from_ = state_.clients.Visit(look_from_, kLookAtOnce, [](command::Client& client) {
+    static_cast<Connection&>(client).CloseIfOverdue();
+  });
+  if (first_ == nullptr) return;
+  TimeNs pause = look_from_ == 0 ? kLookEveryNs : kLookPauseNs;
+  state_.shard->AddTimer(look_timer_, state_.shard->now_ns() + pause);
 }
 
 void Listener::Remove(Connection& connection) {

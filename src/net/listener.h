@@ -13,8 +13,10 @@
 
 #include "command/server_control.h"
 #include "command/shard_state.h"
+#include "net/client_memory.h"
 #include "net/connection.h"
 #include "shard/io.h"
+#include "shard/timer.h"
 
 namespace moonshard::net {
 
@@ -50,6 +52,7 @@ class Listener final : public shard::AcceptHandler {
   // For connections.
   void AddDirty(Connection& connection);
   void Remove(Connection& connection);
+  ClientMemory& memory() { return memory_; }
   template <typename Fn>
   void ForEach(Fn&& fn) {
     for (Connection* c = first_; c != nullptr; c = c->next) fn(*c);
@@ -75,6 +78,8 @@ class Listener final : public shard::AcceptHandler {
     shard::ListenerId id;
     bool Serves(const shard::ListenAddress& other) const;
   };
+  // Once a second: clients that have been idle or over their soft limit for too long.
+  void LookAtClients();
 
   command::ShardState& state_;
   ConnectionBalance& balance_;
@@ -83,6 +88,9 @@ class Listener final : public shard::AcceptHandler {
   Placement* free_placement_ = nullptr;
   Connection* first_ = nullptr;
   Connection* dirty_ = nullptr;
+  ClientMemory memory_;
+  shard::Timer look_timer_;
+  uint64_t look_from_ = 0;  // a client's id; 0: a new round
 };
 
 }  // namespace moonshard::net

@@ -70,6 +70,23 @@ Status Expand(Directives from, const std::string& folder, size_t depth, Directiv
   return {};
 }
 
+Status CannotRead(std::string_view name, int error) {
+  return BadSetting(fmt::format("cannot read '{}': {}", name, std::strerror(error)));
+}
+
+Result<std::string> ReadToEnd(int fd, std::string_view name, size_t bytes_max) {
+  std::string text;
+  char chunk[16 * 1024];
+  for (;;) {
+    ssize_t got = read(fd, chunk, sizeof chunk);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return CannotRead(name, errno);
+    if (got == 0) return text;
+    if (text.size() + static_cast<size_t>(got) > bytes_max) return CannotRead(name, EFBIG);
+    text.append(chunk, static_cast<size_t>(got));
+  }
+}
+
 }  // namespace
 
 bool ParseConfigLine(std::string_view line, Directive& directive) {
@@ -111,21 +128,13 @@ Result<Directives> ResolveIncludes(Directives directives, const std::string& fol
 }
 
 Result<std::string> ReadText(const std::string& path, size_t bytes_max) {
-  auto failed = [&](int error) {
-    return BadSetting(fmt::format("cannot read '{}': {}", path, std::strerror(error)));
-  };
   shard::Fd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file.valid()) return failed(errno);
-  std::string text;
-  char chunk[16 * 1024];
-  for (;;) {
-    ssize_t got = read(file.get(), chunk, sizeof chunk);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return failed(errno);
-    if (got == 0) return text;
-    if (text.size() + static_cast<size_t>(got) > bytes_max) return failed(EFBIG);
-    text.append(chunk, static_cast<size_t>(got));
-  }
+  if (!file.valid()) return CannotRead(path, errno);
+  return ReadToEnd(file.get(), path, bytes_max);
+}
+
+Result<std::string> ReadStandardInput(size_t bytes_max) {
+  return ReadToEnd(STDIN_FILENO, "standard input", bytes_max);
 }
 
 }  // namespace moonshard::server

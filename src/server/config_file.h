@@ -33,5 +33,7 @@ base::Result<std::vector<Directive>> ResolveIncludes(std::vector<Directive> dire
 
 // At most `bytes_max` bytes, or an error that names `path`.
 base::Result<std::string> ReadText(const std::string& path, size_t bytes_max);
+// The same of standard input, up to its end.
+base::Result<std::string> ReadStandardInput(size_t bytes_max);
 
 }  // namespace moonshard::server

@@ -4,7 +4,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <limits>
 
+#include "base/bytes.h"
 #include "base/log.h"
 #include "base/number.h"
 #include "base/random.h"
@@ -143,8 +145,7 @@ void Server::Join() {
 
 void Server::ApplyLive(const Settings& settings) {
   ApplyMemorySettings(settings, live_);
-  live_.protected_mode.store(settings.protected_mode, std::memory_order_relaxed);
-  live_.password_required.store(!settings.requirepass.empty(), std::memory_order_relaxed);
+  ApplyClientSettings(settings, live_);
   live_.slowlog_slower_than_us.store(settings.slowlog_log_slower_than, std::memory_order_relaxed);
   live_.slowlog_entries_max.store(settings.slowlog_max_len, std::memory_order_relaxed);
   live_.latency_monitor_ms.store(settings.latency_monitor_threshold, std::memory_order_relaxed);

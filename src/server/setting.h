@@ -15,6 +15,10 @@
 #include "db/eviction_settings.h"
 #include "server/settings.h"
 
+namespace moonshard::command {
+struct LiveSettings;
+}
+
 namespace moonshard::server {
 
 using Words = std::span<const std::string>;
@@ -67,6 +71,8 @@ std::vector<Setting> ObservationSettings();
 std::vector<Setting> TypeSettings();
 std::vector<Setting> RedisSettings();
 
+// What the pipeline and the connections read while the server runs.
+void ApplyClientSettings(const Settings& settings, command::LiveSettings& live);
 // What the data budget reads while the server runs.
 void ApplyMemorySettings(const Settings& settings, db::EvictionSettings& live);
 

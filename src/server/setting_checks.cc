@@ -5,8 +5,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
-#include <cstdlib>
 #include <utility>
 
 #include "base/bytes.h"
@@ -32,14 +30,6 @@ std::vector<std::string_view> SplitChoices(std::string_view choices) {
 // `save ""` and CONFIG SET save "" both mean none.
 bool IsNothing(Words words) {
   return words.empty() || (words.size() == 1 && words[0].empty());
-}
-
-// A finite number and nothing else.
-std::optional<double> ParseDouble(const std::string& word) {
-  char* end = nullptr;
-  double value = std::strtod(word.c_str(), &end);
-  if (word.empty() || end != word.c_str() + word.size() || !std::isfinite(value)) return std::nullopt;
-  return value;
 }
 
 }  // namespace
@@ -198,22 +188,6 @@ Check OutputLimits() {
     std::vector<std::string> parts;
     for (const ClientClass& c : classes) parts.push_back(fmt::format("{} {}", c.name, c.limits));
     return fmt::format("{}", fmt::join(parts, " "));
-  };
-}
-
-Check Percentiles() {
-  return [](Words words) -> Checked {
-    if (IsNothing(words)) return std::string();
-    std::vector<std::string> shown;
-    for (const std::string& word : words) {
-      auto value = ParseDouble(word);
-      if (!value) return BadSetting("Invalid latency-tracking-info-percentiles parameters");
-      if (*value < 0 || *value > 100) {
-        return BadSetting("latency-tracking-info-percentiles parameters should sit between [0.0,100.0]");
-      }
-      shown.push_back(fmt::format("{:.17g}", *value).size() < word.size() ? fmt::format("{}", *value) : word);
-    }
-    return fmt::format("{}", fmt::join(shown, " "));
   };
 }
 

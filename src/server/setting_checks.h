@@ -33,7 +33,6 @@ Check Only(Check check, std::string_view value, std::string_view why_not);
 // One setting each.
 Check SavePoints();
 Check OutputLimits();
-Check Percentiles();
 Check HostName();
 Check KeyspaceEvents();
 Check OomScores();

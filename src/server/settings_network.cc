@@ -46,8 +46,6 @@ std::vector<Setting> NetworkSettings() {
       Integer("port", kAnyTime, &Settings::port, 0, 65535, "TCP port; 0: none"),
       Integer("tcp-backlog", kAtStart, &Settings::tcp_backlog, 0, 2147483647,
               "backlog of the listening sockets"),
-      YesNo("protected-mode", kAnyTime, &Settings::protected_mode,
-            "without a password, serve only clients on this machine"),
       Text("unixsocket", kAtStart, &Settings::unixsocket, "path of a unix socket to listen on"),
       {"unixsocketperm", kAtStart, "its permission bits, octal", SetPermission,
        [](const Settings& s) { return fmt::format("{:o}", s.unixsocketperm); }},

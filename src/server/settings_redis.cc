@@ -219,55 +219,17 @@ void AddSurroundings(std::vector<Setting>& to) {
       });
 }
 
-// What a value does not name keeps its limits.
-Setting KeepingOthers(Setting row) {
-  row.set = [set = row.set, get = row.get](Settings& settings, Words words) -> base::Status {
-    std::vector<std::string> all;
-    const std::string current = get(settings);
-    for (size_t begin = 0; begin <= current.size();) {
-      size_t end = std::min(current.find(' ', begin), current.size());
-      all.push_back(current.substr(begin, end - begin));
-      begin = end + 1;
-    }
-    all.insert(all.end(), words.begin(), words.end());
-    return set(settings, all);
-  };
-  return row;
-}
-
 void AddNotYet(std::vector<Setting>& to) {
   Add(to, kNotYet,
       {
-          {"client-query-buffer-limit", kAnyTime, "1073741824", Bytes(1048576)},
-          {"latency-monitor-threshold", kAnyTime, "0", Range(0, kInt64Max)},
-          {"latency-tracking", kAnyTime, "yes", IsYesNo()},
           {"lazyfree-lazy-eviction", kAnyTime, "no", IsYesNo()},
           {"lazyfree-lazy-expire", kAnyTime, "no", IsYesNo()},
           {"lazyfree-lazy-server-del", kAnyTime, "no", IsYesNo()},
           {"lazyfree-lazy-user-del", kAnyTime, "no", IsYesNo()},
           {"lazyfree-lazy-user-flush", kAnyTime, "no", IsYesNo()},
-          {"lfu-decay-time", kAnyTime, "1", Range(0, kInt32Max)},
-          {"lfu-log-factor", kAnyTime, "10", Range(0, kInt32Max)},
-          {"maxmemory-clients", kAnyTime, "0", BytesOrPercent()},
-          {"maxmemory-eviction-tenacity", kAnyTime, "10", Range(0, 100)},
-          {"maxmemory-samples", kAnyTime, "5", Range(1, kInt32Max)},
           {"notify-keyspace-events", kAnyTime, "", KeyspaceEvents()},
-          {"proto-max-bulk-len", kAnyTime, "536870912", Bytes(1048576)},
-          {"slowlog-log-slower-than", kAnyTime, "10000", Range(-1, kInt64Max)},
-          {"slowlog-max-len", kAnyTime, "128", Range(0, kInt64Max)},
-          {"tcp-keepalive", kAnyTime, "300", Range(0, kInt32Max)},
-          {"timeout", kAnyTime, "0", Range(0, kInt32Max)},
           {"tracking-table-max-keys", kAnyTime, "1000000", Range(0, kInt64Max)},
       });
-  to.push_back(WithoutEffect(
-      KeepingOthers(Repeated(Kept("client-output-buffer-limit", kAnyTime,
-                                  "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60",
-                                  OutputLimits(), "as in Redis"),
-                             4)),
-      kNotYet));
-  to.push_back(WithoutEffect(Several(Kept("latency-tracking-info-percentiles", kAnyTime, "50 99 99.9",
-                                          Percentiles(), "as in Redis")),
-                             kNotYet));
   for (std::string_view name : {"shutdown-on-sigint", "shutdown-on-sigterm"}) {
     to.push_back(
         WithoutEffect(Several(Kept(name, kAnyTime, "default", ShutdownOptions(), "as in Redis")), kDumps));

@@ -37,6 +37,9 @@ struct ListenAddress {
 // What a backend hides behind AcceptedSocket. Destroying it closes the connection.
 struct SocketState {
   virtual ~SocketState() = default;
+  // Whether the peer still lives is asked after so much silence (TCP keepalive); 0: never.
+  virtual void SetKeepAlive(int /*seconds*/) {}
+  virtual int descriptor() const { return -1; }
   std::string peer;   // "127.0.0.1:5000", "[::1]:5000", or "/path:0" for a unix socket
   std::string local;  // the same for our end
   ListenAddress::Kind kind = ListenAddress::Kind::kTcp;
@@ -117,6 +120,9 @@ class Io {
   // go of the handler and of an unfinished send's memory. What a send had not yet handed to the kernel is
   // lost.
   virtual void Close(StreamId stream) = 0;
+  // Close for a peer that is still sending: it hears at once that nobody will read that. Without this it may
+  // wait for a window that never opens, until the kernel forgets our end.
+  virtual void Abort(StreamId stream) { Close(stream); }
 
   // The loop's side; called by Shard only.
   // Gathers what happened without blocking; true if Dispatch has something to do. All bytes that Dispatch

@@ -9,6 +9,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
@@ -134,6 +135,18 @@ base::Result<ListeningSocket> OpenListener(const ListenAddress& from) {
   return made;
 }
 
+// After `seconds` of silence three probes, a third of that apart, as Redis sets it up.
+void RealSocket::SetKeepAlive(int seconds) {
+  if (seconds == 0 || kind == ListenAddress::Kind::kUnix) return;
+  const int on = 1;
+  const int between = std::max(seconds / 3, 1);
+  const int probes = 3;
+  setsockopt(fd.get(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+  setsockopt(fd.get(), IPPROTO_TCP, TCP_KEEPIDLE, &seconds, sizeof(seconds));
+  setsockopt(fd.get(), IPPROTO_TCP, TCP_KEEPINTVL, &between, sizeof(between));
+  setsockopt(fd.get(), IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(probes));
+}
+
 AcceptedSocket WrapAccepted(int raw_fd) {
   auto socket = std::make_unique<RealSocket>();
   socket->fd = Fd(raw_fd);
@@ -153,6 +166,11 @@ AcceptedSocket WrapAccepted(int raw_fd) {
   const int on = 1;
   setsockopt(raw_fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
   return AcceptedSocket(std::move(socket));
+}
+
+void ResetOnClose(int fd) {
+  const linger at_once{.l_onoff = 1, .l_linger = 0};
+  setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
 }
 
 bool OutOfDescriptors(int error) {

@@ -53,12 +53,13 @@ class Masks {
 
 // Row i of the table of lengths from row i - 1: a zero bit j says that the row grows from column j to j + 1.
 void Advance(uint64_t* row, const uint64_t* mask, size_t words) {
-  unsigned long long carry = 0;
+  bool carry = false;
   for (size_t w = 0; w < words; ++w) {
     const uint64_t matches = row[w] & mask[w];
-    unsigned long long carry_out = 0;
-    const uint64_t sum = __builtin_addcll(row[w], matches, carry, &carry_out);
-    carry = carry_out;
+    uint64_t sum = 0;
+    const bool first = __builtin_add_overflow(row[w], matches, &sum);
+    const bool second = __builtin_add_overflow(sum, uint64_t{carry}, &sum);
+    carry = first || second;
     row[w] = sum | (row[w] & ~mask[w]);
   }
 }

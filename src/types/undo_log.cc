@@ -29,7 +29,7 @@ void UndoLog::Rollback() {
         target_.RestoreDeadline(record.db, key, record.deadline);
         break;
       case Inverse::kSwap:
-        target_.Swap(record.db, DbIndex(static_cast<uint16_t>(record.value_bytes)));
+        target_.Swap(record.db, DbIndex(static_cast<uint16_t>(record.offset)));
         break;
     }
   }
@@ -58,7 +58,7 @@ void UndoLog::OnMutation(const Mutation& mutation) {
       target_.ForEach(mutation.db, [&](const dash::Entry& entry) { AddFormer(mutation.db, entry); });
       return;
     case MutationKind::kSwap:
-      Add(Inverse::kSwap, mutation.db, {}, {}, kNoDeadline).value_bytes = mutation.other_db.value();
+      Add(Inverse::kSwap, mutation.db, {}, {}, kNoDeadline).offset = mutation.other_db.value();
       return;
   }
 }

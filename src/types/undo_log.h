@@ -84,10 +84,10 @@ class UndoLog final : public MutationConsumer {
   // Key and value lie one behind the other in text_, from `begin` on.
   struct Record {
     uint64_t begin;
-    uint64_t value_bytes;  // kSwap: the other database
+    uint64_t value_bytes;
     TimeMs deadline;
     uint32_t key_bytes;
-    uint32_t offset;  // kRestorePatch; the deadline stays
+    uint32_t offset;  // kRestorePatch; the deadline stays. kSwap: the other database
     uint32_t size;    // kRestorePatch: the string's former length
     DbIndex db;
     Inverse inverse;

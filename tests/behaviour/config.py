@@ -28,6 +28,7 @@ WAIT_S = 10
 OTHER_DEFAULTS = {
     "bind": "only this machine, not '* -::*'",
     "dir": "each server has its own",
+    "maxmemory-clients": "clients' buffers are bounded from the start",
     "port": "chosen by the test",
     "save": "the judge is started without",
 }
@@ -117,6 +118,16 @@ def names_of_redis(checks):
             checks.expect(name in got, f"{name} is there")
         else:
             checks.expect(got.get(name) == value, f"{name} is {got.get(name)!r}, the judge's is {value!r}")
+
+
+def every_value_may_be_set_again(checks):
+    """What CONFIG GET shows, CONFIG SET takes, and it stays as it is."""
+    with servers.ours(shards=2) as server, server.connect() as client:
+        for name, value in config(client, "*").items():
+            reply = client.call("CONFIG", "SET", name, value).raw
+            fixed = b"can't set immutable config" in reply or b"can't set protected config" in reply
+            checks.expect(fixed or reply == b"+OK\r\n", f"CONFIG SET {name} {value}: {reply}")
+            checks.expect(config(client, name) == {name: value}, f"{name} stays {value}")
 
 
 def errors(checks):
@@ -462,9 +473,10 @@ def shutdown_words(checks):
 
 
 def main():
-    checks = Checks("config", least=400)
+    checks = Checks("config", least=800)
     stock_file(checks)
     names_of_redis(checks)
+    every_value_may_be_set_again(checks)
     errors(checks)
     sources(checks)
     budget(checks)

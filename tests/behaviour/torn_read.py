@@ -178,6 +178,24 @@ def all_or_nothing(port, rng, checks, remove, what):
         [(read, port, [["MGET", *keys], ["EXISTS", *keys], ["DBSIZE"]], judge, protocol) for protocol in (2, 3)]))
 
 
+def all_new_or_none(port, rng, checks):
+    """Two clients set keys that must not be there, a third deletes them: the keys are one client's or nobody's."""
+    keys = names(port, rng)
+
+    def msetnx(writer):
+        order = random.Random(writer).sample(keys, KEYS)
+        return lambda number: ["MSETNX"] + [word for key in order for word in (key, f"{writer}.{number}")]
+
+    def judge(index, value):
+        if index == 0:
+            return len(set(value)) == 1, value[0]
+        return value in (0, KEYS), value
+
+    settle(checks, "MSETNX and DEL", together(
+        [(write, port, msetnx(1)), (write, port, msetnx(2)), (write, port, lambda number: ["DEL", *keys])] +
+        [(read, port, [["MGET", *keys], ["EXISTS", *keys]], judge, protocol) for protocol in (2, 3)]))
+
+
 def every_increment_counts(port, rng, checks):
     """INCRs of several clients, with MSETs of other keys in between: no answer twice, none left out."""
     keys = names(port, rng)
@@ -265,6 +283,7 @@ SCENARIOS = {
     "del": lambda *run: all_or_nothing(*run, lambda keys: ["DEL", *keys], "MSET and DEL"),
     "unlink": lambda *run: all_or_nothing(*run, lambda keys: ["UNLINK", *reversed(keys)], "MSET and UNLINK"),
     "flushall": lambda *run: all_or_nothing(*run, lambda keys: ["FLUSHALL"], "MSET and FLUSHALL"),
+    "msetnx": all_new_or_none,
     "increments": every_increment_counts,
     "real-time": order_in_real_time,
     "step-back": no_step_back,

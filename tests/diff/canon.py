@@ -5,6 +5,8 @@ that no case uses. An entry rewrites both replies before they are compared, and 
 client could rely on. Without one, replies are equal byte for byte.
 """
 
+import collections
+
 from lib.resp import Reply
 
 
@@ -43,12 +45,45 @@ def full_second(reply):
     return reply.kind, (reply.value + 999) // 1000
 
 
-def ten_seconds(reply):
-    """A time that is left, of random commands, which give only times that end in 5 seconds: compared in steps of ten, so
-    that no slow run can tell the servers apart. Milliseconds and seconds alike; -1 and -2 are exact."""
+class Near:
+    """Equal to every number at most `tolerance` away: for what depends on when it was asked."""
+
+    __hash__ = None
+
+    def __init__(self, number, tolerance):
+        self.number = number
+        self.tolerance = tolerance
+
+    def __eq__(self, other):
+        return isinstance(other, Near) and abs(self.number - other.number) <= self.tolerance
+
+    def __repr__(self):
+        return f"about {self.number}"
+
+
+def _near(reply, tolerance):
     if reply.kind != b":" or reply.value < 0:
         return _as_is(reply)
-    return reply.kind, reply.value // (10_000 if reply.value >= 10_000_000 else 10)
+    return Near(reply.value, tolerance)
+
+
+def near_seconds(reply):
+    """Seconds that are left, or a moment in seconds, of random commands: the servers run one after the other, so they may be
+    up to four apart; -1 and -2 are exact. The deadlines that are drawn are ten apart."""
+    return _near(reply, 4)
+
+
+def near_milliseconds(reply):
+    """The same in milliseconds."""
+    return _near(reply, 4000)
+
+
+def refcount(reply):
+    """Of random commands. No value is shared here, and 2147483647 is what small integers answer, as those that Redis shares; but
+    it shares no copy that COPY made. The cases compare the number."""
+    if reply.kind != b":" or reply.value < 1:
+        return _as_is(reply)
+    return reply.kind
 
 
 def own_cursor(reply):
@@ -120,11 +155,95 @@ def _is_newer(reply):
     return bool(since) and tuple(map(int, since[0].split(b"."))) > (7, 0, 15)
 
 
-NAMES = {function.__name__: function for function in (sorted_elements, type_only, hello, full_second, ten_seconds, own_cursor,
-                                                      shared_names, info_sections, info_keyspace, command_names,
-                                                      command_docs)}
+def debug_object(reply):
+    """Addresses, the clock of accesses and what derives from it are each server's own: compared are the words, the count of
+    references, the encoding and the serialised length."""
+    if reply.kind != b"+":
+        return _as_is(reply)
+    own = (b"at", b"lru", b"lru_seconds_idle")
+    fields = [word.partition(b":") for word in reply.value.split(b" ")]
+    return [(name, None if name in own else value) for name, _, value in fields]
+
+
+def client_line(reply):
+    """A line of CLIENT LIST: addresses, ages and buffer sizes are each server's own, and lib-name and lib-ver come from Redis
+    7.2. Compared are the order of the other fields and the values of those that a client's doings decide."""
+    if reply.kind not in b"$=":
+        return _as_is(reply)
+    fields = [field.partition(b"=") for field in reply.value.rstrip(b"\n").split(b" ")]
+    names = [name for name, _, _ in fields if name not in (b"lib-name", b"lib-ver")]
+    decided = {b"name", b"flags", b"db", b"sub", b"psub", b"ssub", b"multi", b"multi-mem", b"events", b"cmd", b"user", b"redir",
+               b"resp"}
+    return reply.kind, names, [(name, value) for name, _, value in fields if name in decided]
+
+
+def slow_log(reply):
+    """Numbers, times and durations of entries are each server's own; how many there are, their arguments and the client's name
+    are compared."""
+    if reply.kind != b"*" or not reply.value:
+        return _as_is(reply)
+    entries = []
+    for entry in reply.value:
+        number, time, duration, args, peer, name = entry.value
+        entries.append((number.kind, time.kind, duration.kind, args.raw, peer.kind, name.raw))
+    return reply.kind, entries
+
+
+def latency_events(reply):
+    """Of each latest event: its name, and that times and latencies are numbers. The judge has no event for what only its own
+    machinery does, nor we for its own."""
+    if reply.kind != b"*":
+        return _as_is(reply)
+    shared = {b"command", b"fast-command", b"expire-cycle", b"eviction-cycle"}
+    return reply.kind, sorted((entry.value[0].raw, [item.kind for item in entry.value[1:]])
+                              for entry in reply.value if entry.value[0].value in shared)
+
+
+def latency_samples(reply):
+    """How many seconds had a sample, and which, is a matter of time; that there are samples, and their form, is compared."""
+    if reply.kind != b"*" or not reply.value:
+        return _as_is(reply)
+    return reply.kind, {tuple(item.kind for item in sample.value) for sample in reply.value}
+
+
+def latency_histograms(reply):
+    """Names of commands and how many calls they had; the times are each server's own."""
+    if reply.kind not in b"*%" or not reply.value:
+        return _as_is(reply)
+    found = []
+    for name, figures in zip(reply.value[::2], reply.value[1::2]):
+        keys = [key.raw for key in figures.value[::2]]
+        calls, histogram = figures.value[1::2]
+        found.append((name.raw, figures.kind, keys, calls.raw, histogram.kind))
+    return reply.kind, sorted(found)
+
+
+def memory_stats(reply):
+    """Bytes are each server's own: compared are the names of the figures and the types of what stands beside them. Ours has
+    one more, the number of shards."""
+    if reply.kind not in b"*%":
+        return _as_is(reply)
+    pairs = zip(reply.value[::2], reply.value[1::2])
+    return reply.kind, [(name.raw, value.kind) for name, value in pairs if name.value != b"shards.count"]
+
+
+NAMES = {function.__name__: function for function in (
+    sorted_elements, type_only, hello, full_second, near_seconds, near_milliseconds, own_cursor,
+    refcount, shared_names, info_sections, info_keyspace, command_names, command_docs, client_line,
+    slow_log, latency_events, latency_samples, latency_histograms, memory_stats, debug_object)}
+
+
+USED = collections.Counter()  # name -> replies that were compared through it
 
 
 def apply(name, reply: Reply):
     """What is compared in place of `reply`."""
-    return _as_is(reply) if name is None else NAMES[name](reply)
+    if name is None:
+        return _as_is(reply)
+    USED[name] += 1
+    return NAMES[name](reply)
+
+
+def used():
+    """For the last line of a run. A reply counts for each server that gave it."""
+    return ", ".join(f"{name} {count}" for name, count in sorted(USED.items())) or "none"

@@ -25,6 +25,9 @@ Pragmas between requests:
     @read COUNT                     compares this number of replies
     @read close                     compares everything up to the end of the stream, and that both servers close
     @walk SCAN ...                  follows the cursor from 0 to the end and compares the set of elements
+
+The fixtures of tests/fixtures have no judge: `> ...` lines after a request say what it must answer (fixtures/expected.py),
+and `@source URL` names the page that says so, for all cases that follow in the file.
 """
 
 import re
@@ -46,6 +49,7 @@ class Step:
     line: int
     args: list = field(default_factory=list)
     canon: str = None
+    expected: list = field(default_factory=list)  # the text of the '> ' lines of a fixture
 
 
 @dataclass(eq=False)
@@ -56,6 +60,7 @@ class Case:
     protocols: tuple = (2, 3)
     fresh: bool = False
     timing: bool = False
+    source: str = None
     steps: list = field(default_factory=list)
 
     def requests(self):
@@ -63,6 +68,8 @@ class Case:
         return sum(step.args[0] if step.action == "read" else step.action in ("request", "admin", "read_close", "walk")
                    for step in self.steps)
 
+
+ANSWERED = ("request", "admin")  # the steps of a fixture that have an expected reply
 
 _ESCAPES = {"n": b"\n", "r": b"\r", "t": b"\t", "a": b"\a", "b": b"\b", "\\": b"\\", '"': b'"', "'": b"'"}
 _WORD = re.compile(r'"((?:[^"\\]|\\.)*)"(?=\s|$)|\'([^\']*)\'(?=\s|$)|([^\s"\']\S*)')
@@ -115,8 +122,10 @@ def words(text, names=None):
 
 
 class _File:
-    def __init__(self, path):
+    def __init__(self, path, fixture):
         self.family = path.stem
+        self.fixture = fixture
+        self.source = None
         self.cases = []
         self.names = {}
         self.canon = None
@@ -130,10 +139,21 @@ class _File:
             self.ended = True
         elif text.startswith("== "):
             self._finish()
-            self.cases.append(Case(self.family, text[3:].strip(), number))
+            self.cases.append(Case(self.family, text[3:].strip(), number, source=self.source))
             self.names = {}
+        elif self.fixture and text.startswith("@source "):
+            self._finish()
+            self.source = text[8:].strip()
+            if not self.source.startswith("https://"):
+                raise CaseError(f"no address of a page: {self.source}")
         elif not self.cases:
             raise CaseError("a request before the first '== title'")
+        elif text.startswith(">"):
+            if not self.fixture:
+                raise CaseError("the judge says what is expected; only a fixture does so itself")
+            if not self.cases[-1].steps or self.cases[-1].steps[-1].action not in ANSWERED:
+                raise CaseError("an expected reply without a request before it")
+            self.cases[-1].steps[-1].expected.append(text[1:].strip())
         elif text.startswith("@"):
             self._pragma(number, *(text[1:].split(None, 1) + [""])[:2])
         else:
@@ -144,6 +164,14 @@ class _File:
             raise CaseError("@canon without a request after it")
         if self.cases and not self.cases[-1].requests():
             raise CaseError(f"the case '{self.cases[-1].title}' compares nothing")
+        if self.cases and self.fixture:
+            for step in self.cases[-1].steps:
+                if step.canon or step.action not in (*ANSWERED, "conn", "sleep"):
+                    raise CaseError(f"line {step.line}: a fixture has requests, @admin, @conn and @sleep only")
+                if step.action in ANSWERED and not step.expected:
+                    raise CaseError(f"line {step.line}: no expected reply")
+            if not self.cases[-1].source:
+                raise CaseError(f"the case '{self.cases[-1].title}' comes before the first @source")
 
     def _step(self, action, number, args):
         self.cases[-1].steps.append(Step(action, number, args, self.canon))
@@ -185,10 +213,10 @@ class _File:
             raise CaseError(f"unknown pragma @{name} {rest}")
 
 
-def load(path):
+def load(path, fixture=False):
     """The cases of one file, in order."""
     path = Path(path)
-    file = _File(path)
+    file = _File(path, fixture)
     for number, text in enumerate(path.read_text().splitlines(), 1):
         text = text.strip()
         if not text or text.startswith("#"):

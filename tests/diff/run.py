@@ -11,6 +11,8 @@ Each case runs at 1, 2, 4 and 12 shards, in RESP2 and RESP3, one command at a ti
 """
 
 import argparse
+import itertools
+import os
 import socket
 import sys
 import time
@@ -38,6 +40,7 @@ class Answer:
     def __init__(self, step, reply=None, raw=None, trouble=None):
         self.step = step
         self.trouble = trouble
+        self.reply = reply
         self.raw = reply.raw if reply is not None else raw
         self.compared = (trouble, canon.apply(step.canon, reply) if reply is not None else raw)
 
@@ -55,6 +58,12 @@ class Peer:
         self.address = address
         self.wait_s = wait_s
         self.admin = Connection(address, wait_s=wait_s)
+
+    def reached_end(self, mark):
+        """The server is alive, and the admin's connection in step, after the last case."""
+        token = f"end of {mark}: {os.urandom(8).hex()}".encode()
+        if self.admin.call("ECHO", token).value != token:
+            raise AssertionError(f"the server did not answer at the end of {mark}")
 
     def reset(self):
         self.admin.call("CONFIG", "SET", "requirepass", "", "maxmemory", "0")
@@ -178,6 +187,8 @@ class Runner:
         self.shown = {}  # case -> the lines of its steps that have been shown
         self.compared = 0
         self.case_runs = 0
+        self.requests = 0
+        self.ends_reached = 0
 
     def judged(self, key):
         if key not in self.known:
@@ -189,13 +200,17 @@ class Runner:
         return self.known[key]
 
     def run_against(self, address, label):
-        """Every case against one of our servers; the number of the last case that was compared to its end."""
+        """Every case against one of our servers. Both must answer after the last case of each file."""
         ours = Peer(address, self.wait_s)
         for pipelined in (False, True):
             for protocol in (2, 3):
-                for case in self.cases:
-                    if protocol in case.protocols:
-                        self.run_case(ours, case, protocol, pipelined, label)
+                for family, chosen in itertools.groupby(self.cases, lambda case: case.family):
+                    for case in chosen:
+                        if protocol in case.protocols:
+                            self.run_case(ours, case, protocol, pipelined, label)
+                    for peer in (self.judge, ours):
+                        peer.reached_end(f"{family}.resp")
+                        self.ends_reached += 1
 
     def run_case(self, ours, case, protocol, pipelined, label):
         key = (case, protocol, pipelined)
@@ -208,6 +223,7 @@ class Runner:
         if len(got) != len(expected) or len(got) < case.requests():
             raise AssertionError(f"{case.family}:{case.line}: {len(got)} answers for {case.requests()} requests")
         self.case_runs += 1
+        self.requests += case.requests()
         self.compared += len(got)
         where = f"{label}, RESP{protocol}, {'pipelined' if pipelined else 'one at a time'}"
         for judged, our in zip(expected, got):
@@ -244,19 +260,18 @@ def compare(chosen, shards, extra=(), wait_s=4):
         for count in shards:
             with servers.ours(*extra, shards=count) as server:
                 runner.run_against(server.port, f"{count} shards")
-    if runner.case_runs != expected:
+            runner.judge.reached_end("the run")
+    files = len({case.family for case in chosen})
+    if runner.case_runs != expected or runner.ends_reached != files * 8 * len(shards):
         raise AssertionError(f"only {runner.case_runs} of {expected} runs of cases reached their end")
-    print(f"{len(chosen)} cases, {runner.case_runs} runs of them, {runner.compared} replies compared, "
-          f"{runner.differences} differences; shards {', '.join(map(str, shards))}; last case: {chosen[-1].title}")
+    print(f"{len(chosen)} cases of {files} files, {runner.case_runs} runs of them, {runner.requests} requests, {runner.compared} replies "
+          f"compared, {runner.differences} differences; shards {', '.join(map(str, shards))}; last case: {chosen[-1].title}\n"
+          f"masks used: {canon.used()}")
     return runner.differences
 
 
 def main():
-    arguments = sys.argv[1:]
-    extra = []
-    if "--" in arguments:
-        at = arguments.index("--")
-        arguments, extra = arguments[:at], arguments[at + 1:]
+    arguments, extra = servers.split_arguments(sys.argv[1:])
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("families", nargs="*")
     parser.add_argument("--shards", type=int, action="append")

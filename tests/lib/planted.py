@@ -123,6 +123,12 @@ class TornServer(_Listening):
             time.sleep(self.PAUSE_S)
         return b"+OK\r\n"
 
+    def msetnx(self, *pairs):
+        if any(key in self.data for key in pairs[::2]):
+            return b":0\r\n"
+        self.mset(*pairs)
+        return b":1\r\n"
+
     def mget(self, *keys):
         found = []
         for key in keys:

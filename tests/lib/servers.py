@@ -40,6 +40,12 @@ def binary():
     return path
 
 
+def split_arguments(arguments):
+    """(those of the test, those after `--`, which are for our server)"""
+    at = arguments.index("--") if "--" in arguments else len(arguments)
+    return arguments[:at], arguments[at + 1:]
+
+
 def is_sanitized(path):
     """Built with a sanitizer, so that memory bounds mean nothing."""
     data = Path(path).read_bytes()
@@ -181,13 +187,23 @@ def is_judge(program):
     return os.path.basename(program).startswith("redis-server")
 
 
+def debug_arguments(program=None):
+    """What allows DEBUG, if the server has it."""
+    program = program or binary()
+    if is_judge(program):
+        return ["--enable-debug-command", "yes"]
+    usage = subprocess.run([program, "--help"], capture_output=True, timeout=START_S, check=False).stdout
+    return ["--enable-debug-command", "yes"] if b"--enable-debug-command" in usage else []
+
+
 def ours(*args, shards=1, before_exec=None, program=None):
     program = program or binary()
     if is_judge(program):
         return _start(program, lambda port: _judge_arguments(port, args), _JUDGE_READY, before_exec)
 
     def arguments(port):
-        return ["--shards", str(shards), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", *args]
+        return ["--shards", str(shards), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
+                "--enable-debug-command", "local", *args]
     return _start(program, arguments, "Server initialized", before_exec)
 
 
@@ -195,7 +211,8 @@ _JUDGE_READY = "Ready to accept connections"
 
 
 def _judge_arguments(port, args):
-    return ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--databases", "16", *args]
+    return ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--databases", "16",
+            "--enable-debug-command", "local", *args]
 
 
 def judge(*args):
