@@ -198,13 +198,15 @@ shard::Task<bool> Engine::RelieveFor(uint64_t bytes) {
     bool may_evict = false;
   };
   std::vector<Round> rounds(shard_count_);
+  using Insistence = db::DataBudget::Insistence;
+  Insistence insistence = Insistence::kMay;
   uint32_t fruitless_count = 0;
   budget.Want(bytes);
   while (true) {
     const uint64_t missing = budget.Missing();
     if (missing == 0 && budget.ClaimWanted()) co_return true;
     co_await shards.OnEach(ids, [&](ShardState& there, size_t i) {
-      rounds[i].freed_bytes = there.budget->EvictPart(missing);
+      rounds[i].freed_bytes = there.budget->EvictPart(missing, insistence);
       rounds[i].used_bytes = there.keyspace->used_bytes();
       rounds[i].may_evict = there.budget->may_evict();
     });
@@ -216,6 +218,9 @@ shard::Task<bool> Engine::RelieveFor(uint64_t bytes) {
     }
     if (sum.freed_bytes != 0) {
       fruitless_count = 0;
+      insistence = Insistence::kMay;
+    } else if (insistence == Insistence::kMay) {
+      insistence = Insistence::kMust;
     } else if (sum.used_bytes + bytes <= budget.usable()) {
       // What others have reserved comes back, or becomes something that can be evicted.
     } else if (!sum.may_evict || ++fruitless_count == kFruitlessRoundsMax) {

@@ -145,9 +145,8 @@ class Entry {
     return word >> 8;
   }
   void set_access_clock(uint32_t clock) {
-    access_clock_[0] = static_cast<uint8_t>(clock);
-    access_clock_[1] = static_cast<uint8_t>(clock >> 8);
-    access_clock_[2] = static_cast<uint8_t>(clock >> 16);
+    const uint32_t word = clock << 8 | flags_;
+    std::memcpy(At(offsetof(Entry, flags_)), &word, sizeof word);
   }
 
  private:

@@ -15,10 +15,10 @@ uint64_t DataBudget::Grain() const {
   return limited() ? std::min(kGrainBytes, limit() / 64 / shared_.shard_count) : 2 * kGrainBytes;
 }
 
-// A table's directory doubles now and then, which no estimate of a single write foresees. It takes less than
-// a hundredth of what its keys take; where eviction may find nothing to make up for it, that much stays free.
+// What no estimate of a single write foresees is the growth of the index: a directory that doubles, the wheel
+// of a database's first deadline. It takes about a hundredth of what the keys take, and so much stays free.
 uint64_t DataBudget::usable() const {
-  return has_plenty() ? limit() : limit() - limit() / 128;
+  return limit() - limit() / 128;
 }
 
 uint64_t DataBudget::Headroom() const {
@@ -72,13 +72,13 @@ bool DataBudget::MakeRoom(uint64_t bytes) {
   // A shard with little leaves it to all of them together to find what should go.
   if (used() * 4 * shared_.shard_count < total() * 3) return false;
   for (size_t keys = KeysPerTurn(); keys > 0;) {
-    if (!FreeSome(keys)) return false;
+    if (!FreeSome(keys, LargestFor(bytes))) return false;
     if (fits()) return true;
   }
   return false;
 }
 
-bool DataBudget::FreeSome(size_t& keys) {
+bool DataBudget::FreeSome(size_t& keys, uint64_t bytes_max) {
   constexpr size_t kFlushedKeysAtOnce = 64;
   if (keyspace_.has_retired()) {
     keyspace_.FreeRetired(kFlushedKeysAtOnce);
@@ -86,7 +86,7 @@ bool DataBudget::FreeSome(size_t& keys) {
     return true;
   }
   --keys;
-  return evictor_.EvictOne();
+  return evictor_.EvictOne(bytes_max);
 }
 
 uint64_t DataBudget::Missing() const {
@@ -101,20 +101,24 @@ uint64_t DataBudget::PartOf(uint64_t missing) const {
 }
 
 // True: it got there. Otherwise the turn's bound was reached, or nothing more was found.
-bool DataBudget::EvictDownTo(uint64_t target) {
+bool DataBudget::EvictDownTo(uint64_t target, uint64_t bytes_max) {
   for (size_t keys = KeysPerTurn(); used() > target;) {
     behind_ = keys == 0;
-    if (keys == 0 || !FreeSome(keys)) return false;
+    if (keys == 0 || !FreeSome(keys, bytes_max)) return false;
   }
   return true;
 }
 
-uint64_t DataBudget::EvictPart(uint64_t missing) {
+uint64_t DataBudget::EvictPart(uint64_t missing, Insistence insistence) {
   Publish(0);
   const uint64_t before = share_;
   // Meanwhile others may have evicted more than their parts.
   const uint64_t part = std::min(PartOf(missing), Missing());
-  if (part != 0) EvictDownTo(used() - std::min(used(), part + PartOf(Headroom() / 2)));
+  if (part != 0) {
+    const uint64_t ahead = PartOf(Headroom() / 2);
+    EvictDownTo(used() - std::min(used(), part + ahead),
+                insistence == Insistence::kMust ? Evictor::kAnySize : LargestFor(part));
+  }
   Publish(0);
   return before - std::min(before, share_);
 }
@@ -158,11 +162,15 @@ void DataBudget::EndTurn() {
   const uint64_t goal = limit() - Headroom();
   const uint64_t now = total();
   if (now <= goal) return;
-  uint64_t part = PartOf(now - goal);
-  // What this shard took without asking is its own affair.
-  if (now > limit()) part = std::max(part, std::min(unforeseen, now - limit()));
-  EvictDownTo(used() - std::min(used(), part));
+  const uint64_t part = PartOf(now - goal);
+  EvictDownTo(used() - std::min(used(), part), LargestFor(part));
   Publish(0);
+  if (over_limit() && unforeseen != 0) {
+    // What this shard took without asking is its own affair.
+    const uint64_t over = std::min(unforeseen, total() - std::min(total(), limit()));
+    EvictDownTo(used() - std::min(used(), over), Evictor::kAnySize);
+    Publish(0);
+  }
   behind_ = behind_ && over_limit();
 }
 

@@ -16,6 +16,7 @@
 // same is announced (`Want`), and others leave that much free until it has its room. Owned by one shard;
 // the counters and the settings are shared.
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -66,8 +67,10 @@ class DataBudget {
   bool ClaimWanted();
   // What has to go, anywhere, to keep the limit and to have room for what is wanted.
   uint64_t Missing() const;
-  // This shard's part in that, as far as one turn allows. Returns the bytes that came free.
-  uint64_t EvictPart(uint64_t missing);
+  // This shard's part in that, as far as one turn allows. Returns the bytes that came free. Unless it must,
+  // it keeps keys that are much larger than its part.
+  enum class Insistence : uint8_t { kMay, kMust };
+  uint64_t EvictPart(uint64_t missing, Insistence insistence);
   // Whether this shard has a key that may go, locked or not.
   bool may_evict() const { return keyspace_.has_retired() || evictor_.MayEvict(); }
 
@@ -89,11 +92,13 @@ class DataBudget {
   // Brings the share to what is used, but for a surplus of this much.
   void Publish(uint64_t surplus_max);
   void CountVolatile();
+  // What a single key may take to go for this much.
+  uint64_t LargestFor(uint64_t bytes) const { return std::max(bytes, Headroom()); }
   bool ReserveUpTo(uint64_t most, uint64_t bytes);
   uint64_t PartOf(uint64_t missing) const;
-  bool EvictDownTo(uint64_t target);
+  bool EvictDownTo(uint64_t target, uint64_t bytes_max);
   // Frees flushed keys first, then evicts one; takes what it did off `keys`. False: there was nothing.
-  bool FreeSome(size_t& keys);
+  bool FreeSome(size_t& keys, uint64_t bytes_max);
   void Add(uint64_t bytes) { shared_.total.fetch_add(bytes, std::memory_order_relaxed); }
   void Subtract(uint64_t bytes) {
     if (bytes != 0) shared_.total.fetch_sub(bytes, std::memory_order_relaxed);
