@@ -69,21 +69,21 @@ def under_load(checks, shards):
 
 
 def big_values(checks, shards):
-    limit = 30_000_000
-    big = b"b" * 12_000_000
+    limit = 16_000_000
+    big = b"b" * 6_000_000
     with started(shards, limit, "allkeys-lru") as server, server.connect() as client:
-        for i in range(0, 250_000, 1_000):
+        for i in range(0, 200_000, 1_000):
             client.pipeline([("SET", f"k:{j}", "v" * 40) for j in range(i, i + 1_000)])
         keys = client.call("DBSIZE").value
-        checks.expect(client.call("SET", "big", big).raw == b"+OK\r\n", "12 MB find room among small keys")
+        checks.expect(client.call("SET", "big", big).raw == b"+OK\r\n", "6 MB find room among small keys")
         checks.expect(client.call("SET", "big", big).raw == b"+OK\r\n", "and once more in the same place")
         checks.expect(client.call("GET", "big").value == big, "the value is whole")
         checks.expect(info(client, "used_memory") <= limit, "within the limit")
         checks.expect(0 < client.call("DBSIZE").value < keys, "some small keys stay")
-        checks.expect(client.call("SET", "huge", b"h" * 40_000_000).raw == OOM, "more than the limit is refused")
+        checks.expect(client.call("SET", "huge", b"h" * 20_000_000).raw == OOM, "more than the limit is refused")
         checks.expect(client.call("EXISTS", "huge").value == 0, "and not there")
         checks.expect(client.call("EXISTS", "big").value == 1, "and nothing has gone for its sake")
-        pair = client.call("MSET", "x", b"x" * 14_000_000, "y", b"y" * 14_000_000)
+        pair = client.call("MSET", "x", b"x" * 7_000_000, "y", b"y" * 7_000_000)
         checks.expect(pair.raw == b"+OK\r\n", "MSET of two big values")
         checks.expect(client.call("EXISTS", "x", "y").value == 2, "both are there")
 
