@@ -59,6 +59,11 @@ void Engine::NoteGrowth(Batch& batch, Call& call) {
   batch.growth += call.growth;
 }
 
+bool Engine::MakeRoomHere(uint64_t bytes) {
+  Observation::EventTimer timer(observation_, LatencyEvent::kEvictionCycle);
+  return state_.budget->MakeRoom(bytes);
+}
+
 // False: the stage waits for room.
 bool Engine::AdmitStage(Batch* batch) {
   db::DataBudget& budget = *state_.budget;
@@ -206,6 +211,7 @@ shard::Task<bool> Engine::RelieveFor(uint64_t bytes) {
     const uint64_t missing = budget.Missing();
     if (missing == 0 && budget.ClaimWanted()) co_return true;
     co_await shards.OnEach(ids, [&](ShardState& there, size_t i) {
+      Observation::EventTimer timer(there.engine->observation(), LatencyEvent::kEvictionCycle);
       rounds[i].freed_bytes = there.budget->EvictPart(missing, insistence);
       rounds[i].used_bytes = there.keyspace->used_bytes();
       rounds[i].may_evict = there.budget->may_evict();

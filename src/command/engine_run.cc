@@ -115,7 +115,7 @@ bool Engine::CallMayRun(const Call& call, std::span<const KeyRef> keys) const {
   return true;
 }
 
-bool Engine::MayRunHere(const Batch& batch) const {
+bool Engine::MayRunHere(const Batch& batch) {
   if (batch.remote) return false;
   if (batch.barrier) {
     const Call& last = batch.calls.back();
@@ -133,7 +133,7 @@ bool Engine::MayRunHere(const Batch& batch) const {
       if (!CallMayRun(call, std::span(batch.keys).subspan(call.key_begin, call.key_count))) return false;
     }
   }
-  return batch.growth == 0 || state_.budget->MakeRoom(batch.growth);
+  return batch.growth == 0 || MakeRoomHere(batch.growth);
 }
 
 // How many calls ran. Not all of them, if their replies are large.

@@ -112,6 +112,28 @@ class Observation {
     if (threshold != 0 && took_ms >= threshold) latency_.Add(event, shard_.now_ms() / 1000, took_ms);
   }
 
+  // Notes how long its scope took, if latency-monitor-threshold asks for events at all.
+  class EventTimer {
+   public:
+    EventTimer(Observation& to, LatencyEvent event) : to_(to), event_(event) {
+      if (to.live_.latency_monitor_ms.load(std::memory_order_relaxed) != 0) [[unlikely]]
+        begin_ = to.clock_.Now();
+    }
+    ~EventTimer() {
+      if (begin_ == 0) [[likely]]
+        return;
+      const uint64_t ticks = shard::CycleClock::Between(begin_, to_.clock_.Now());
+      to_.NoteEvent(event_, to_.clock_.ToNs(ticks) / 1'000'000);
+    }
+    EventTimer(const EventTimer&) = delete;
+    EventTimer& operator=(const EventTimer&) = delete;
+
+   private:
+    Observation& to_;
+    LatencyEvent event_;
+    uint64_t begin_ = 0;  // 0: nobody asks
+  };
+
   // ---- figures
 
   const std::vector<CommandFigures>& commands() const { return figures_; }

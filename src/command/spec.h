@@ -39,6 +39,7 @@ enum Flag : uint32_t {
   kNoMandatoryKeys = 1u << 15,
   kAllowBusy = 1u << 16,
   kNoAsyncLoading = 1u << 17,
+  kAsking = 1u << 18,
   // Not shown to clients:
   // Reads or changes the connection's own state, so it runs alone, after every earlier command of its
   // pipeline has answered.

@@ -26,7 +26,7 @@ uint32_t ByteAt(std::string_view bytes, size_t i) {
 }
 
 Outcome Setbit(Context& context) {
-  auto offset = ParseBitOffset(context.arg(2));
+  auto offset = ParseBitOffset(context.arg(2), StringBytesMax(context));
   if (!offset) return context.Fail(kBitOffsetError);
   auto bit = ParseInt64(context.arg(3));
   if (!bit || (*bit != 0 && *bit != 1)) return context.Fail(kBitValueError);
@@ -56,7 +56,7 @@ Outcome Setbit(Context& context) {
 }
 
 Outcome Getbit(Context& context) {
-  auto offset = ParseBitOffset(context.arg(2));
+  auto offset = ParseBitOffset(context.arg(2), StringBytesMax(context));
   if (!offset) return context.Fail(kBitOffsetError);
   const dash::Entry* entry = context.db->Find(context.key());
   if (entry == nullptr) {

@@ -160,8 +160,9 @@ void InfoWriter::Memory() {
   page_.Zeros({"mem_cluster_links", "mem_aof_buffer", "mem_overhead_db_hashtable_rehashing"});
   page_.Field("mem_allocator", "slab");
   page_.Field("active_defrag_running", 0);
-  page_.Field("lazyfree_pending_objects", 0);
-  page_.Field("lazyfreed_objects", 0);
+  // Whether ASYNC or not: a flush answers before its keys are freed.
+  page_.Field("lazyfree_pending_objects", Sum([](const ShardFigures& s) { return s.to_be_freed; }));
+  page_.Field("lazyfreed_objects", Sum([](const ShardFigures& s) { return s.lazily_freed; }));
   page_.Field("slab_committed_bytes", memory.committed);
 }
 

@@ -153,6 +153,7 @@ struct KeyspaceStats {
   uint64_t misses = 0;
   uint64_t expired = 0;
   uint64_t evicted = 0;
+  uint64_t lazily_freed = 0;      // keys of flushed databases whose memory came free
   base::Histogram expire_lag_ms;  // deadline to erasure, for keys erased by the clock
 };
 
@@ -196,6 +197,8 @@ class Keyspace {
   // Frees about `limit` keys of flushed databases. A flushed table keeps its snapshot hook until it is gone.
   void FreeRetired(size_t limit);
   bool has_retired() const { return !retired_.empty(); }
+  // Keys of flushed databases that still take memory.
+  size_t retired_key_count() const;
 
   // Switched off (DEBUG SET-ACTIVE-EXPIRE 0), keys expire on access only.
   void SetActiveExpire(bool on) { active_expire_ = on; }

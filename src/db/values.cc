@@ -83,6 +83,7 @@ void Keyspace::FreeRetired(size_t limit) {
     Table& table = *retired_.front();
     // A segment at a time: what lies outside counts as well.
     bool more = table.Dismantle(1, [&](const Entry& entry) {
+      ++stats_.lazily_freed;
       size_t outside = types::OutsideBytes(entry);
       outside_bytes_ -= outside;
       freed += 1 + outside / kOutsideBytesPerKey;
@@ -90,6 +91,12 @@ void Keyspace::FreeRetired(size_t limit) {
     });
     if (!more) retired_.pop_front();
   }
+}
+
+size_t Keyspace::retired_key_count() const {
+  size_t count = 0;
+  for (const auto& table : retired_) count += table->size();
+  return count;
 }
 
 void Keyspace::Swap(DbIndex a, DbIndex b) {

@@ -80,6 +80,7 @@ size_t Connection::RunCommands(std::span<char> data) {
   command::Engine& engine = *state_.engine;
   size_t used = 0;
   running_ = true;
+  running_bytes_ = data.size();
   const int64_t bulk_bytes_max = state_.server->live().bulk_bytes_max.load(std::memory_order_relaxed);
   while (used < data.size() && !closing_ && !session.close_after_reply && !output_full()) {
     bool trusted = !command::MustAuthenticate(session, state_.server->live());
@@ -358,9 +359,11 @@ command::ClientFacts Connection::Describe() const {
   facts.blocked = waiting_ && command::Engine::IsParked(*away_);
   facts.unix_socket = unix_socket_;
   facts.sending = send_in_flight_;
-  facts.query_bytes = input_.size() - input_begin_;
+  // As in Redis the commands that run are still in the query buffer; one that waits for keys has left it.
+  facts.query_bytes = running_ ? running_bytes_ : input_.size() - input_begin_;
+  if (waiting_ && !running_ && !facts.blocked) facts.query_bytes += away_->bytes.size();
   facts.query_free_bytes = input_.capacity() - input_.size();
-  facts.argument_bytes = away_ != nullptr ? away_->bytes.size() : 0;
+  facts.argument_bytes = away_ != nullptr ? command::Engine::ArgumentBytes(*away_) : 0;
   facts.reply_capacity = out.capacity();
   facts.reply_peak = reply_peak_;
   facts.reply_bytes = out.size();

@@ -106,6 +106,7 @@ class Connection final : public shard::StreamHandler, public command::Client {
   TimeMs active_ms_ = 0;
   TimeMs over_soft_limit_ms_ = 0;  // since when; 0: it is not
   size_t reply_peak_ = 0;          // most bytes sent at once
+  size_t running_bytes_ = 0;       // what RunCommands was given, while it runs
   bool parser_trusts_ = true;      // the parser has the limits of an authenticated client
   bool running_ = false;           // RunCommands is on the stack
   bool waiting_ = false;           // a launched batch has not answered

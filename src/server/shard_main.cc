@@ -43,7 +43,10 @@ void ShardMain::EndTurn() {
   clock_ns_ = shard_.now_ns();
   if (keyspace_.NextDeadlineHint() <= keyspace_.now()) ExpireDue();
   if (keyspace_.has_retired()) keyspace_.FreeRetired(kFreePerTurn);
-  budget_.EndTurn();
+  {
+    command::Observation::EventTimer timer(engine_.observation(), command::LatencyEvent::kEvictionCycle);
+    budget_.EndTurn();
+  }
   if (budget_.over_limit() && budget_.policy_evicts()) [[unlikely]]
     engine_.AskForRelief();
   tx_.EndTurn();

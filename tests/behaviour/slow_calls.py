@@ -171,6 +171,25 @@ def check_pipelines(checks, client):
     checks.expect(10 <= large <= 40, f"{large} GETs took over 60 us, and 20 were large: {histogram}")
 
 
+def check_eviction(checks, client):
+    """Half of the keys go in one step, which an event tells."""
+    client.call("FLUSHALL")
+    for begin in range(0, 100_000, 1000):
+        client.pipeline([("SET", f"key:{i}", "x" * 100) for i in range(begin, begin + 1000)])
+    client.call("CONFIG", "SET", "latency-monitor-threshold", "1")
+    client.call("CONFIG", "SET", "maxmemory-policy", "allkeys-random")
+    client.call("CONFIG", "SET", "maxmemory-eviction-tenacity", "100")
+    client.call("CONFIG", "SET", "maxmemory", str(int(field(client, "memory", "used_memory")) // 2))
+    until = time.monotonic() + 20
+    while client.call("DBSIZE").value > 60_000 and time.monotonic() < until:
+        client.call("SET", "key:0", "x")
+    events = {event[0]: event[1:] for event in client.call("LATENCY", "LATEST").plain()}
+    if checks.expect(b"eviction-cycle" in events, f"{field(client, 'stats', 'evicted_keys')} evicted keys, events {events}"):
+        checks.expect(1 <= events[b"eviction-cycle"][1] < 20_000, f"event {events[b'eviction-cycle']}")
+    client.call("CONFIG", "SET", "maxmemory", "0")
+    client.call("CONFIG", "SET", "latency-monitor-threshold", "0")
+
+
 def run(shards):
     checks = Checks(f"times of calls at {shards} shards", least=30)
     with servers.ours(shards=shards) as server, server.connect() as client:
@@ -181,6 +200,7 @@ def run(shards):
         check_figures(checks, client)
         check_waits(checks, server, client)
         check_pipelines(checks, client)
+        check_eviction(checks, client)
     return checks.finish()
 
 
