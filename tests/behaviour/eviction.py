@@ -28,7 +28,8 @@ def info(client, field):
 
 
 def started(shards, limit, policy):
-    return servers.ours("--maxmemory", str(limit), "--maxmemory-policy", policy, shards=shards)
+    """Clients' buffers have a limit of their own, which is not meant here."""
+    return servers.ours("--maxmemory", str(limit), "--maxmemory-policy", policy, "--maxmemory-clients", "0", shards=shards)
 
 
 def under_load(checks, shards):
