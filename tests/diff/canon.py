@@ -166,13 +166,13 @@ def debug_object(reply):
 
 
 def client_line(reply):
-    """A line of CLIENT LIST: addresses, ages and buffer sizes are each server's own, and lib-name and lib-ver come from Redis
+    """A line of CLIENT LIST: addresses, ages, buffer sizes and what waits to be sent (events) are each server's own, and lib-name and lib-ver come from Redis
     7.2. Compared are the order of the other fields and the values of those that a client's doings decide."""
     if reply.kind not in b"$=":
         return _as_is(reply)
     fields = [field.partition(b"=") for field in reply.value.rstrip(b"\n").split(b" ")]
     names = [name for name, _, _ in fields if name not in (b"lib-name", b"lib-ver")]
-    decided = {b"name", b"flags", b"db", b"sub", b"psub", b"ssub", b"multi", b"multi-mem", b"events", b"cmd", b"user", b"redir",
+    decided = {b"name", b"flags", b"db", b"sub", b"psub", b"ssub", b"multi", b"multi-mem", b"cmd", b"user", b"redir",
                b"resp"}
     return reply.kind, names, [(name, value) for name, _, value in fields if name in decided]
 
