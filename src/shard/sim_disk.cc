@@ -166,6 +166,20 @@ class SimDisk::SimFile final : public File {
   const uint64_t epoch_;
 };
 
+// A process that the crash took lets go of nothing later.
+class SimDisk::SimLock final : public FileLock {
+ public:
+  SimLock(SimDisk& disk, std::string path) : disk_(disk), path_(std::move(path)), epoch_(disk.epoch_) {}
+  ~SimLock() override {
+    if (epoch_ == disk_.epoch_) disk_.locked_.erase(path_);
+  }
+
+ private:
+  SimDisk& disk_;
+  const std::string path_;
+  const uint64_t epoch_;
+};
+
 SimDisk::SimDisk(uint64_t seed) : random_(seed) {
   directories_["."] = std::make_unique<Directory>();
   directories_["/"] = std::make_unique<Directory>();
@@ -262,6 +276,15 @@ base::Status SimDisk::SyncDirectory(const std::string& path) {
   return {};
 }
 
+base::Result<std::unique_ptr<FileLock>> SimDisk::Lock(const std::string& path) {
+  OpenOptions options;
+  options.mode = OpenOptions::Mode::kReadWrite;
+  options.create = true;
+  MS_ASSIGN_OR_RETURN(const std::unique_ptr<File> made, Open(path, options));
+  if (!locked_.insert(path).second) return FileError(EWOULDBLOCK, "lock", path);
+  return std::unique_ptr<FileLock>(std::make_unique<SimLock>(*this, path));
+}
+
 // Applies a part of the unsynced changes to the medium: each is kept, lost, or torn at sectors, by itself, so
 // that a later one may survive an earlier one.
 void SimDisk::LoseSome(Inode& inode) {
@@ -292,6 +315,7 @@ void SimDisk::Crash() {
   MS_CHECK(powered_);
   powered_ = false;
   ++epoch_;
+  locked_.clear();
   std::set<Inode*> seen;                       // a file may have several names
   std::vector<std::shared_ptr<Inode>> inodes;  // in the order of names, which does not depend on addresses
   for (auto& [path, directory] : directories_) {

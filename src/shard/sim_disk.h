@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,7 @@ class SimDisk final : public FileSystem {
   base::Result<uint64_t> Size(const std::string& path) override;
   base::Status MakeDirectory(const std::string& path) override;
   base::Status SyncDirectory(const std::string& path) override;
+  base::Result<std::unique_ptr<FileLock>> Lock(const std::string& path) override;
 
   // Power fails now: from here on every call answers EIO, until PowerOn shows what a restart finds. Files
   // opened before stay dead.
@@ -51,6 +53,7 @@ class SimDisk final : public FileSystem {
   struct Inode;
   struct Directory;
   class SimFile;
+  class SimLock;
   struct Failure {
     Operation operation;
     std::string path_part;
@@ -64,6 +67,7 @@ class SimDisk final : public FileSystem {
 
   base::Random random_;
   std::map<std::string, std::unique_ptr<Directory>> directories_;
+  std::set<std::string> locked_;
   std::vector<Failure> failures_;
   uint64_t capacity_ = UINT64_MAX;
   uint64_t operations_ = 0;

@@ -193,6 +193,22 @@ TEST(SimDisk, NoSpaceAndOtherErrorsHaveTheirNames) {
   EXPECT_TRUE(file->Write(0, std::string("ok")).ok());
 }
 
+TEST(SimDisk, ALockHasOneHolderAndGoesWithTheProcess) {
+  SimDisk disk(1);
+  base::Result<std::unique_ptr<FileLock>> first = disk.Lock("lock");
+  ASSERT_TRUE(first.ok());
+  EXPECT_TRUE(IsLocked(disk.Lock("lock").status()));
+  std::move(first).value().reset();
+  base::Result<std::unique_ptr<FileLock>> second = disk.Lock("lock");
+  ASSERT_TRUE(second.ok());
+  disk.Crash();
+  disk.PowerOn();
+  base::Result<std::unique_ptr<FileLock>> third = disk.Lock("lock");
+  ASSERT_TRUE(third.ok());
+  std::move(second).value().reset();  // of before the crash: holds nothing any more
+  EXPECT_TRUE(IsLocked(disk.Lock("lock").status()));
+}
+
 TEST(SimDisk, DirectFilesWantAlignment) {
   SimDisk disk(1);
   OpenOptions options = ReadWrite();
