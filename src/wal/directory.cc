@@ -164,6 +164,12 @@ size_t Directory::SpareCount(ShardId shard) const {
 Status Directory::CutShard(ManifestShard& shard, const Cut& cut) {
   while (!shard.files.empty() && shard.files.back().file.sequence > cut.end.sequence) shard.files.pop_back();
   if (shard.files.empty()) return {};
+  for (ManifestFile& file : shard.files) {
+    if (file.end) continue;
+    for (const FileEnd& known : cut.ends) {
+      if (known.sequence == file.file.sequence) file.end = known.end;
+    }
+  }
   ManifestFile& last = shard.files.back();
   if (last.file.sequence != cut.end.sequence || cut.end.offset < kFirstRecord ||
       cut.end.offset > last.bytes || (last.end && cut.end.offset > last.end->offset)) {
@@ -194,12 +200,10 @@ Status Directory::Begin(const Start& start) {
   MS_CHECK(fresh_ || start.cuts.size() == manifest_.shards.size());
   Manifest next = manifest_;
   next.shards.resize(start.cuts.size());
-  next.incarnation =
-      Planted(Mistake::kSameIncarnation) && !fresh_ ? manifest_.incarnation : start.incarnation;
+  next.incarnation = start.incarnation;
   next.hash_seed = start.hash_seed;
   next.clock_floor = start.clock_floor;
   for (size_t i = 0; i < next.shards.size(); ++i) {
-    // Files between the last one with records and the cut hold nothing.
     Lsn last = next.shards[i].from;
     MS_RETURN_IF_ERROR(CutShard(next.shards[i], start.cuts[i]));
     for (ManifestFile& file : next.shards[i].files) {
@@ -270,11 +274,7 @@ Status Directory::List(ShardId shard, const ManifestFile& file) {
   Manifest next = manifest_;
   next.shards[shard.value()].files.push_back(file);
   MS_RETURN_IF_ERROR(Replace(std::move(next)));
-  ShardFiles& own = shards_[shard.value()];
-  own.next_sequence = file.file.sequence + 1;
-  // An attempt that failed late may have left its file among the spares under the name that is now listed.
-  const std::string path = At(LogFileName(shard, file.file.sequence));
-  std::erase_if(own.spares, [&](const Spare& spare) { return spare.path == path; });
+  shards_[shard.value()].next_sequence = file.file.sequence + 1;
   return {};
 }
 
@@ -398,8 +398,14 @@ Status Directory::Preparation::Finish() {
   } else {
     MS_RETURN_IF_ERROR(file_->Write(0, block));
     MS_RETURN_IF_ERROR(file_->Sync());
-    if (making_ != name) MS_RETURN_IF_ERROR(files.Rename(making_, name));
-    making_ = name;
+    if (making_ != name) {
+      MS_RETURN_IF_ERROR(files.Rename(making_, name));
+      // An attempt that failed late may have left a spare of this name, which is gone now.
+      std::lock_guard lock(directory_.mutex_);
+      std::erase_if(directory_.shards_[shard_.value()].spares,
+                    [&](const Spare& spare) { return spare.path == name; });
+      making_ = name;
+    }
     if (!directory_.Planted(Mistake::kNoDirectorySync))
       MS_RETURN_IF_ERROR(files.SyncDirectory(directory_.At(ShardFolder(shard_))));
   }

@@ -70,7 +70,8 @@ class Directory {
   // How a shard's log continues: what ReadLog found, or an earlier place if the log is cut there.
   struct Cut {
     LogPlace end;
-    Lsn last;  // of the last record before `end`
+    Lsn last;                   // of the last record before `end`
+    std::vector<FileEnd> ends;  // ReadOutcome::ends; those behind `end` do not matter
   };
   struct Start {
     uint64_t incarnation = 0;  // random

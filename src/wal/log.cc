@@ -24,7 +24,7 @@ base::Result<std::unique_ptr<Log>> Log::Open(Directory& directory, ShardId shard
   log->slots_.front().bytes = log->slots_.front().file->bytes;
   log->filling_.sequence = log->slots_.front().sequence;
   log->StartBlock(kFirstRecord);
-  log->PlanAhead();
+  log->PlanFile(0);
   return log;
 }
 
@@ -40,7 +40,7 @@ Log::Log(Directory& directory, ShardId shard, shard::Worker& writer, shard::Work
       planned_bytes_(AlignUp(std::max(options.file_bytes_first, 2 * kBlockBytes))) {
   appended_ = written_ = durable_ = sealed_ = directory.LastLsn(shard);
   SetUp(writing_job_, &Log::WriteBatch, &Log::OnWritten);
-  SetUp(sync_job_, &Log::SyncFile, &Log::OnSynced);
+  SetUp(sync_job_, &Log::SyncFiles, &Log::OnSynced);
   SetUp(file_job_, &Log::StepFile, &Log::OnFileStepped);
   SetUp(close_job_, &Log::CloseFile, &Log::OnClosed);
 }
@@ -105,10 +105,16 @@ void Log::ContinueAfter(const Batch& before) {
   filling_.limit = std::min<uint64_t>(filling_.memory.bytes(), SlotOf(before).bytes - filling_.offset);
 }
 
-void Log::StartNextFile() {
-  const uint64_t sequence = filling_.sequence + 1;
-  filling_.sequence = sequence;
+// Goes on in the first later file that holds a record of `bytes`. Smaller ones that are ready already are
+// left empty.
+void Log::StartNextFile(size_t bytes) {
+  const uint64_t needed = kFirstRecord + kBlockRecordBytes + bytes;
+  size_t idx = filling_.sequence + 1 - slots_.front().sequence;
+  while (idx < slots_.size() && slots_[idx].bytes < needed) ++idx;
+  if (idx == slots_.size()) PlanFile(AlignUp(needed));
+  filling_.sequence = slots_[idx].sequence;
   StartBlock(kFirstRecord);
+  if (filling_.sequence == slots_.back().sequence) PlanFile(0);  // there is always one file more
 }
 
 // Room for a record of `bytes` behind filling_.size: in a block, in a file, in memory. False if the log takes
@@ -147,10 +153,7 @@ bool Log::MakeRoom(size_t bytes) {
       filling_ = Batch();
       filling_.sequence = sequence;
     }
-    if (filling_.sequence == slots_.back().sequence)
-      PlanFile(AlignUp(kFirstRecord + kBlockRecordBytes + bytes));
-    StartNextFile();
-    PlanAhead();
+    StartNextFile(bytes);
   }
 }
 
@@ -260,34 +263,41 @@ void Log::OnWritten() {
 void Log::MaybeSync() {
   if (sync_goal_ <= durable_ || written_ <= durable_ || state_ == State::kFailed) return;
   if (sync_job_.busy || writing_job_.busy) return;
-  if (ready_.empty() && !filling_.starts_block && !Planted(Mistake::kRewriteBlock)) {
-    if (!filling_.empty()) return;  // once it is handed over, the next one starts a block
+  const Batch& next = ready_.empty() ? filling_ : ready_.front();
+  if (!next.starts_block && !Planted(Mistake::kRewriteBlock)) {
+    if (!next.empty()) return;  // once it is written, the one behind it starts a block
     StartBlock(filling_.offset + filling_.size);
   }
   syncing_ = written_;
-  sync_file_ = slots_.front().file;
+  // Files whose closing waits for its turn are older.
+  for (const Closing& closing : closings_) {
+    if (closing.unsynced) sync_files_.push_back(closing.file);
+  }
+  sync_files_.push_back(slots_.front().file);
   Submit(sync_job_, background_);
 }
 
-// On the background worker, behind the closing of all earlier files.
-void Log::SyncFile() {
+// On the background worker.
+void Log::SyncFiles() {
   if (Planted(Mistake::kNoSync)) return;
-  sync_job_.status = sync_file_->Sync();
-  if (!sync_job_.status.ok() && Planted(Mistake::kGoOnAfterFailure)) {
-    sync_file_->sync_failed = false;
-    sync_job_.status = sync_file_->Sync();
+  for (const std::shared_ptr<LogFile>& file : sync_files_) {
+    sync_job_.status = file->Sync();
+    if (!sync_job_.status.ok() && Planted(Mistake::kGoOnAfterFailure)) {
+      file->sync_failed = false;
+      sync_job_.status = file->Sync();
+    }
+    if (!sync_job_.status.ok()) return;
   }
 }
 
 void Log::OnSynced() {
-  sync_file_.reset();
+  sync_files_.clear();
   if (state_ == State::kFailed) return;
   if (!sync_job_.status.ok()) {
     Fail(sync_job_.status);
     return;
   }
   ++counters_.syncs;
-  // A closing that is still under way has an earlier part; it was synced before, in the same queue.
   RaiseDurable(syncing_);
   MaybeSync();
   if (closing_) GoOn();

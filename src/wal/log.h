@@ -178,7 +178,7 @@ class Log {
   // Gathering (log.cc).
   bool MakeRoom(size_t bytes);
   Slot& SlotOf(const Batch& batch);
-  void StartNextFile();
+  void StartNextFile(size_t bytes);
   void StartBlock(uint64_t offset);
   void ContinueAfter(const Batch& before);
   bool NextMustStartBlock() const;
@@ -188,7 +188,7 @@ class Log {
   void WriteBatch();
   void OnWritten();
   void MaybeSync();
-  void SyncFile();
+  void SyncFiles();
   void OnSynced();
   void RaiseDurable(Lsn durable);
   void Seal();
@@ -198,7 +198,6 @@ class Log {
 
   // Files (log_files.cc).
   void PlanFile(uint64_t bytes);
-  void PlanAhead();
   void StartFileJob();
   void StepFile();
   void OnFileStepped();
@@ -237,7 +236,8 @@ class Log {
   std::deque<Closing> closings_;
   std::unique_ptr<Directory::Preparation> preparation_;
   Lsn retire_upto_;
-  std::shared_ptr<LogFile> write_file_, sync_file_;  // of the jobs under way
+  std::shared_ptr<LogFile> write_file_;  // of the jobs under way
+  std::vector<std::shared_ptr<LogFile>> sync_files_;
   Closing close_now_;
   Lsn retire_now_;
 

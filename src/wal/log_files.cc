@@ -15,11 +15,6 @@ void Log::PlanFile(uint64_t bytes) {
   StartFileJob();
 }
 
-// There is always one file more than the one that is being filled.
-void Log::PlanAhead() {
-  if (filling_.sequence == slots_.back().sequence) PlanFile(0);
-}
-
 void Log::StartFileJob() {
   if (file_job_.busy || no_room_ || state_ == State::kFailed) return;
   const auto next =
@@ -103,12 +98,13 @@ void Log::OnClosed() {
     RaiseDurable(close_now_.end.last);
   }
   if (!close_job_.status.ok()) {
-    if (retired || close_now_.unsynced || !shard::IsNoSpace(close_job_.status)) {
+    if (!shard::IsNoSpace(close_job_.status) || (!retired && close_now_.unsynced)) {
       Fail(close_job_.status);
       return;
     }
     failure_ = close_job_.status;
     no_room_ = true;  // again at the next Tick; nothing is lost meanwhile
+    if (retired) retire_now_ = Lsn();
   } else if (!retired) {
     closings_.pop_front();
   }

@@ -20,8 +20,8 @@ enum class Mistake : uint8_t {
   kListBeforeComplete,  // a file enters the manifest before it is synced
   kReuseListed,         // a file is used again before the manifest has forgotten it
   kCloseUnsynced,       // a new incarnation closes files that it did not sync
-  kSameIncarnation,     // a new incarnation has the number of the old one
   // Of the reader.
+  kReadCache,        // reads the tail through the page cache, which after a failed sync is not the disk
   kTakeAnyBlock,     // goes on in the next valid block, whatever its position
   kForgiveDamage,    // takes damage for a torn tail
   kCondemnTornTail,  // takes a torn tail for damage

@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "wal/batch.h"
+
 namespace moonshard::wal {
 
 namespace {
@@ -29,8 +31,18 @@ class FileWindow {
   // Nothing belongs to the log from here on.
   uint64_t limit() const { return listed_.end ? listed_.end->offset : listed_.bytes; }
 
-  Status Open(shard::FileSystem& files, const std::string& path) {
-    MS_ASSIGN_OR_RETURN(file_, files.Open(path, shard::OpenOptions()));
+  // The end of an open file is read past the page cache, where the file system can: after a sync that failed
+  // the cache shows what the disk does not have.
+  Status Open(shard::FileSystem& files, const std::string& path, Mistake planted) {
+    shard::OpenOptions options;
+    options.direct = !listed_.end && planted != Mistake::kReadCache;
+    Result<std::unique_ptr<shard::File>> opened = files.Open(path, options);
+    if (!opened.ok() && options.direct && !shard::IsNotFound(opened.status())) {
+      options.direct = false;
+      opened = files.Open(path, options);
+    }
+    if (!opened.ok()) return std::move(opened).status();
+    file_ = std::move(opened).value();
     return {};
   }
   void Close() {
@@ -43,13 +55,14 @@ class FileWindow {
   // `bytes` from `offset` on, fewer only where the file ends. Valid until the next call.
   Result<std::string_view> At(uint64_t offset, uint64_t bytes) {
     if (offset >= start_ && offset + bytes <= start_ + size_) return View(offset, bytes);
-    const uint64_t wanted =
-        std::min(std::max(bytes, kWindowBytes), listed_.bytes - std::min(offset, listed_.bytes));
-    if (window_.size() < wanted) window_.resize(wanted);
-    start_ = offset;
+    start_ = offset / kBlockBytes * kBlockBytes;
     size_ = 0;
-    MS_ASSIGN_OR_RETURN(size_, file_->Read(offset, std::span(window_.data(), wanted)));
-    return View(offset, std::min(bytes, uint64_t{size_}));
+    const uint64_t wanted =
+        std::min(std::max(AlignUp(offset + bytes) - start_, kWindowBytes), listed_.bytes - start_);
+    if (window_.bytes() < wanted) window_.Grow(wanted, 0);
+    MS_ASSIGN_OR_RETURN(size_, file_->Read(start_, std::span(window_.data(), wanted)));
+    const uint64_t skipped = offset - start_;
+    return View(offset, size_ <= skipped ? 0 : std::min(bytes, size_ - skipped));
   }
 
  private:
@@ -60,7 +73,7 @@ class FileWindow {
   const ManifestFile& listed_;
   const uint32_t seed_;
   std::unique_ptr<shard::File> file_;
-  std::vector<char> window_;
+  BatchMemory window_;
   uint64_t start_ = 0;
   uint64_t size_ = 0;
 };
@@ -86,6 +99,7 @@ class LogReader {
     if (windows_.empty()) return Finish();
     MS_RETURN_IF_ERROR(Enter(0, kFirstRecord));
     outcome_.end = Here();
+    outcome_.ends.push_back({SequenceOf(0), {kFirstRecord, outcome_.last}});
     while (!done_) MS_RETURN_IF_ERROR(Step());
     return Finish();
   }
@@ -105,7 +119,10 @@ class LogReader {
   LogPlace Here() { return {SequenceOf(file_idx_), offset_}; }
   std::string NameOf(uint64_t sequence) const { return path_ + "/" + LogFileName(shard_, sequence); }
 
-  Result<ReadOutcome> Finish() { return std::move(outcome_); }
+  Result<ReadOutcome> Finish() {
+    std::erase_if(outcome_.ends, [&](const FileEnd& end) { return end.sequence >= outcome_.end.sequence; });
+    return std::move(outcome_);
+  }
   void Stop(ReadOutcome::Kind kind, LogPlace place, std::string why = {}) {
     done_ = true;
     outcome_.kind = kind;
@@ -121,7 +138,7 @@ class LogReader {
   Status CheckFile(FileWindow& window) {
     const ManifestFile& listed = window.listed();
     const LogPlace start{listed.file.sequence, 0};
-    if (Status opened = window.Open(files_, NameOf(listed.file.sequence)); !opened.ok()) {
+    if (Status opened = window.Open(files_, NameOf(listed.file.sequence), planted_); !opened.ok()) {
       if (!shard::IsNotFound(opened)) return opened;
       Damage(start, "the file is missing");
       return {};
@@ -145,7 +162,7 @@ class LogReader {
   Status Enter(size_t file_idx, uint64_t offset) {
     if (file_idx != file_idx_ || !entered_) {
       if (entered_) file().Close();
-      MS_RETURN_IF_ERROR(windows_[file_idx].Open(files_, NameOf(SequenceOf(file_idx))));
+      MS_RETURN_IF_ERROR(windows_[file_idx].Open(files_, NameOf(SequenceOf(file_idx)), planted_));
     }
     entered_ = true;
     file_idx_ = file_idx;
@@ -202,6 +219,11 @@ class LogReader {
     outcome_.last = lsn;
     outcome_.stamp_max = std::max(outcome_.stamp_max, stamp);
     offset_ = offset;
+    // Files that were passed without a record have ends, too.
+    for (size_t i = outcome_.ends.size(); i <= file_idx_; ++i) {
+      outcome_.ends.push_back({SequenceOf(i), {kFirstRecord, outcome_.ends.back().end.last}});
+    }
+    outcome_.ends.back().end = {offset, lsn};
   }
 
   // A place without a record: the log goes on in the next block whose position follows the last record's, or
@@ -213,26 +235,23 @@ class LogReader {
     MS_ASSIGN_OR_RETURN(const uint64_t claimed, ClaimedHere());
     uint64_t torn_to = claimed == 0 ? 0 : from_offset + claimed;
     bool torn = claimed != 0;
+    Lsn seen = outcome_.last;
     uint64_t at = AlignUp(offset_);
     for (size_t i = file_idx_; i < windows_.size(); ++i, at = kFirstRecord) {
       if (i != from_idx) MS_RETURN_IF_ERROR(Enter(i, at));
       for (; at + kBlockRecordBytes <= file().limit(); at += kBlockBytes) {
         MS_ASSIGN_OR_RETURN(const std::optional<Block> block, BlockAt(i, at));
         if (!block) continue;
-        if (block->lsn == outcome_.last || Planted(Mistake::kTakeAnyBlock)) {
+        const bool fits = block->lsn == outcome_.last && seen == outcome_.last;
+        if (fits || Planted(Mistake::kTakeAnyBlock)) {
           Advance(std::max(outcome_.last, block->lsn), {}, at + kBlockRecordBytes);
           return {};
         }
-        if (block->durable > outcome_.last || block->lsn < outcome_.last) {
-          Damage(stopped,
-                 block->lsn < outcome_.last
-                     ? fmt::format("the block at {} of file {} lies behind position {}", at, SequenceOf(i),
-                                   block->lsn.value())
-                     : fmt::format("what follows position {} is not readable, and the block at {} of "
-                                   "file {} says that position {} was durable",
-                                   outcome_.last.value(), at, SequenceOf(i), block->durable.value()));
+        if (block->lsn < seen || block->durable > outcome_.last) {
+          Damage(stopped, WhyDamaged(*block));
           return {};
         }
+        seen = block->lsn;
         torn = true;
         if (i == from_idx) torn_to = std::max(torn_to, at + kBlockBytes);
       }
@@ -248,6 +267,18 @@ class LogReader {
     Stop(torn ? ReadOutcome::Kind::kTorn : ReadOutcome::Kind::kEnd, stopped);
     outcome_.lost_bytes = torn_to > from_offset ? torn_to - from_offset : 0;
     return {};
+  }
+
+  std::string WhyDamaged(const Block& block) const {
+    const uint64_t sequence = SequenceOf(block.file_idx);
+    if (block.durable <= outcome_.last) {
+      return fmt::format("the block at {} of file {} lies behind position {}", block.offset, sequence,
+                         block.lsn.value());
+    }
+    return fmt::format(
+        "what follows position {} is not readable, and the block at {} of file {} says that position {} was "
+        "durable",
+        outcome_.last.value(), block.offset, sequence, block.durable.value());
   }
 
   // What a torn record at this place says of its size. At the start of a block there may be the rest of a

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "base/status.h"
 #include "base/types.h"
@@ -32,6 +33,12 @@ struct LoggedRecord {
   LogPlace end;
 };
 
+// Where the part of the log in one file ends.
+struct FileEnd {
+  uint64_t sequence = 0;
+  ManifestFile::End end;
+};
+
 struct ReadOutcome {
   enum class Kind : uint8_t {
     kEnd,     // nothing follows the last record
@@ -45,6 +52,7 @@ struct ReadOutcome {
 
   LogPlace end;  // behind the last record that was visited or, with none, where the first would be
   Lsn last;      // of the last record
+  std::vector<FileEnd> ends;  // of the files before the one of `end`
   Stamp stamp_max;
   uint64_t record_count = 0;
 };

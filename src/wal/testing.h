@@ -102,12 +102,16 @@ class TestProcess {
     Directory::Start start;
     start.incarnation = incarnation_;
     start.cuts.resize(1);
+    was_read = directory->fresh();
     if (!directory->fresh()) {
+      from = directory->manifest().shards[0].from;
       MS_ASSIGN_OR_RETURN(found, ReadAll(files_, kPath, directory->manifest(), ShardId(0), options_.planted));
+      was_read = true;
       if (found.outcome.kind == ReadOutcome::Kind::kDamage) return {};
-      start.cuts[0] = {found.outcome.end, found.outcome.last};
+      start.cuts[0] = {found.outcome.end, found.outcome.last, found.outcome.ends};
     }
     MS_RETURN_IF_ERROR(directory->Begin(start));
+    begun = true;
     MS_ASSIGN_OR_RETURN(log, Log::Open(*directory, ShardId(0), writer, background, host, options_));
     return {};
   }
@@ -126,7 +130,11 @@ class TestProcess {
   HeldWorker writer, background;
   TestHost host;
   std::unique_ptr<Directory> directory;
-  ReadBack found;  // by Start
+  // Of Start: what it found, and how far it came.
+  ReadBack found;
+  Lsn from;
+  bool was_read = false;
+  bool begun = false;
   std::unique_ptr<Log> log;
 
  private:
