@@ -251,8 +251,8 @@ Status Directory::Replace(Manifest next) {
   Status replaced = files_.Rename(At(kManifestDraft), At(kManifestName));
   if (replaced.ok() && !Planted(Mistake::kNoDirectorySync)) replaced = files_.SyncDirectory(path_);
   if (!replaced.ok()) {
-    broken_ = replaced;
-    return replaced;
+    broken_ = Refused(fmt::format("no telling which manifest is on the disk: {}", replaced.text()));
+    return broken_;
   }
   manifest_ = std::move(next);
   return {};
