@@ -176,7 +176,7 @@ TEST_P(Damage, FlippedBits) {
 
 TEST_P(Damage, ZeroedFromAByteOn) {
   for (size_t at = 0; at < sweep_.log().end; ++at) {
-    for (const size_t bytes : {size_t{1}, size_t{512}, AlignUp(at + 1) - at}) {
+    for (const size_t bytes : {size_t{1}, AlignUp(at + 1) - at, size_t{100'000}}) {
       ASSERT_TRUE(sweep_.Judge([&](std::string& content) {
         const size_t count = std::min(bytes, content.size() - at);
         content.replace(at, count, count, '\0');
