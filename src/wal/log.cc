@@ -78,10 +78,11 @@ Log::Slot& Log::SlotOf(const Batch& batch) {
 }
 
 // Must what follows the batch just handed over stand in a block of its own? Yes if that batch is durable when
-// it is written, or if a sync is to make it so.
+// it is written, or if the next sync is to make it so. A sync under way covers earlier pages.
 bool Log::NextMustStartBlock() const {
   if (Planted(Mistake::kRewriteBlock)) return false;
-  return policy_ == SyncPolicy::kAlways || writing_.direct || sync_goal_ > durable_;
+  if (policy_ == SyncPolicy::kAlways || writing_.direct) return true;
+  return sync_goal_ > durable_ && !sync_job_.busy;
 }
 
 // `filling_` has nothing fresh; what comes next begins a block at or behind `offset`.

@@ -5,15 +5,13 @@
 //   log.Append(RecordType::kEffects, lsn, stamp, effects);
 //   ...
 //   log.EndTurn();                                    hands over what the turn appended
-//   log.durable()                                     an answer that depends on `lsn` may leave once this is
-//   >= lsn
+//   if (log.durable() >= lsn) the answer may leave;   otherwise later, see Host::OnDurable
 //
 // Records are encoded where they will be written from: an Append is one copy and one checksum. Blocking work
 // is done by two workers and comes back through Host::Post: the *writer*, of this log alone, writes; the
 // *background* worker, which logs may share, syncs, makes files ahead of need and changes the manifest.
 //
-//   gathering (filling_)  ->  sealed by the end of a file (ready_)  ->  in flight (writing_)  ->  written  ->
-//   durable
+//   filling_: gathering -> ready_: its file is full -> writing_: in flight -> written -> durable
 //
 // There is one write in flight; what is appended meanwhile is the next one (group commit). By policy:
 //
@@ -24,8 +22,8 @@
 //   no        the same without syncs, except of files that are full.
 //
 // A failed write or sync makes the log *failed* for good: what is on the disk then is not known, and no later
-// success could prove anything. No room for the next file makes it *full* until Tick finds room. Writing
-// itself never needs room: files are made whole.
+// success could prove anything. No room for the next file makes it *full* until Tick finds room; what was
+// accepted before waits in memory. Writing itself never needs room: files are made whole.
 //
 // Owned by one shard. The workers see only what the jobs below name.
 
@@ -68,7 +66,7 @@ class Log {
    public:
     // Any thread: has `completion.run(completion)` called on the shard's thread, in the order of posting.
     virtual void Post(shard::Job& completion) = 0;
-    // On the shard's thread. Neither may destroy the log.
+    // On the shard's thread, from a completion or from within a call of the log. Neither may destroy the log.
     virtual void OnDurable(Lsn durable) = 0;
     virtual void OnState(State state) = 0;
 
@@ -77,8 +75,8 @@ class Log {
   };
   enum class WriteBy : uint8_t { kWorker, kCaller };
 
-  // Makes the first file, so it blocks. `last` is the position of the last record before. The log must be
-  // idle() when it is destroyed, or its workers gone.
+  // Goes on behind the last record that the directory's manifest names. Makes the first file, so it blocks.
+  // The log must be idle() when it is destroyed, or its workers gone.
   static base::Result<std::unique_ptr<Log>> Open(Directory& directory, ShardId shard, shard::Worker& writer,
                                                  shard::Worker& background, Host& host,
                                                  const LogOptions& options);
@@ -122,7 +120,7 @@ class Log {
   // Forgets files whose records are all at or below `upto`; see Directory::Retire.
   void Retire(Lsn upto);
   // Makes everything durable and has the manifest say where the log ends; then the state is kClosed. No
-  // Append after it.
+  // Append after it. A log that is full closes only once there is room.
   void Close();
 
   State state() const { return state_; }
