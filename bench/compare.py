@@ -5,7 +5,8 @@
     bench/compare.py --only point,latency
     bench/compare.py --ours redis-server        the method against itself: every ratio should be 1
 
-Scenarios: point latency memory multi two-shards ttl slow-reader idle, and, if named, commands. See bench/README.md.
+Scenarios: point latency memory multi two-shards ttl slow-reader idle, and, if named, commands and
+eviction. See bench/README.md.
 """
 import argparse
 import os
@@ -13,6 +14,7 @@ import shutil
 import sys
 
 import scenarios_commands
+import scenarios_eviction
 import scenarios_speed
 import scenarios_state
 from harness import ROOT, BenchError, Generator, Server, errors, progress, raise_file_limit, relative, set_nice
@@ -21,6 +23,7 @@ SCENARIOS = {name: module.SCENARIOS[name]
              for name, module in (("point", scenarios_speed), ("latency", scenarios_speed), ("memory", scenarios_state),
                                   ("multi", scenarios_speed), ("two-shards", scenarios_speed), ("ttl", scenarios_state),
                                   ("slow-reader", scenarios_state), ("idle", scenarios_state))}
+SCENARIOS["eviction"] = scenarios_eviction.eviction  # no timings; two minutes; only by name
 SCENARIOS["commands"] = scenarios_commands.commands  # two minutes a dozen: only by name
 
 
@@ -62,7 +65,7 @@ def parse():
     parser.add_argument("--ours-args", default="", help="more arguments for our server, one string")
     parser.add_argument("--peer-args", default="", help="more arguments for the peer, one string")
     parser.add_argument("--load", default=os.path.join(ROOT, "build/bench/bench/ms-load"))
-    parser.add_argument("--only", default=",".join(n for n in SCENARIOS if n != "commands"), help="scenarios, separated by commas")
+    parser.add_argument("--only", default=",".join(n for n in SCENARIOS if n not in ("commands", "eviction")), help="scenarios, separated by commas")
     parser.add_argument("--config", default="memory", choices=["memory", "everysec", "always", "no"],
                         help="persistence: none, or the append-only log with this fsync policy")
     parser.add_argument("--rounds", type=int, default=5)

@@ -9,12 +9,16 @@ build_packages=(
   liburing-dev libxxhash-dev libabsl-dev libfmt-dev libspdlog-dev libcli11-dev liblzf-dev libmimalloc-dev
 )
 
-# What the tests take on top: sanitizers, the reference server and its clients, formatting, test libraries.
+# What the tests take on top: sanitizers, the reference server and its clients, formatting, test libraries. Clients of npm
+# are installed by their tests (tests/lib/npm.py).
 test_packages=(
   libclang-rt-19-dev clang-format-19 ccache git python3
   libgtest-dev libbenchmark-dev
-  redis-server redis-tools python3-redis
+  redis-server redis-tools python3-redis libhiredis-dev prometheus-redis-exporter
 )
+# Node.js packages of other origin bring npm along, and conflict with Debian's.
+command -v node >/dev/null || test_packages+=(nodejs)
+command -v npm >/dev/null || test_packages+=(npm)
 
 say() { printf '%s\n' "$*"; }
 fail() {

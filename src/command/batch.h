@@ -160,6 +160,7 @@ struct Batch {
   bool remote = false;  // some key lies on another shard, or some call is spread
   // The last call runs alone, after the others have answered.
   bool barrier = false;
+  bool timed_together = true;  // no call of it is timed alone
 
   // ---- while it is away
   DbIndex db;

@@ -38,9 +38,9 @@ struct ClientFacts {
   bool blocked = false;  // its command waits: for keys, or for the end of a pause
   bool unix_socket = false;
   bool sending = false;
-  size_t query_bytes = 0;  // received, not yet run
+  size_t query_bytes = 0;  // received, and not yet run or just running
   size_t query_free_bytes = 0;
-  size_t argument_bytes = 0;  // of the commands that are away on other shards
+  size_t argument_bytes = 0;  // of the commands that run or wait
   size_t reply_capacity = 0;
   size_t reply_peak = 0;
   size_t reply_bytes = 0;

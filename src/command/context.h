@@ -79,6 +79,8 @@ struct Context {
   FanReply fan;  // fan-out handlers only
   // Set by a body that changed something, so that its transaction is committed rather than abandoned.
   bool wrote = false;
+  // Set by a body: time of its waits that counts as its own (DEBUG SLEEP), in ticks of the shard's clock.
+  uint64_t waited_ticks = 0;
   // Rows flagged kBlocking only. The wait is over for want of an event: write the reply that says so, touch
   // no key.
   bool timed_out = false;

@@ -60,6 +60,8 @@ class Engine {
   // so the input may go.
   RunResult Run(Batch* batch, Client& client, std::span<const char> input);
 
+  // The arguments of the calls that run or wait.
+  static size_t ArgumentBytes(const Batch& batch);
   // What the parts of a stopped batch hold.
   static size_t StoppedBytes(const Batch& batch);
   // Runs more of a stopped batch, in a later turn.
@@ -140,7 +142,8 @@ class Engine {
   shard::Task<bool> RelieveFor(uint64_t bytes);
 
   // engine_run.cc
-  bool MayRunHere(const Batch& batch) const;
+  bool MayRunHere(const Batch& batch);
+  bool MakeRoomHere(uint64_t bytes);
   bool CallMayRun(const Call& call, std::span<const KeyRef> keys) const;
   size_t RunHere(Batch& batch, Client& client);
   void FeedMonitors(const Session& session, const Batch& batch, const Call& call);

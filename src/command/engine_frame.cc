@@ -36,6 +36,7 @@ void Engine::Frame(Batch& batch, Client& client, resp::CommandParser& parser, st
     call.arg_count = static_cast<uint32_t>(batch.args.size() - begin);
     Prepare(batch, client, call);
     call.timed_alone = call.error != CallError::kNone || !call.command->cheap || consumed > kCheapCallBytes;
+    batch.timed_together &= !call.timed_alone;
     if (paused && Holds(call)) [[unlikely]]
       batch.barrier = batch.holds_last = true;
     if (batch.barrier) {

@@ -75,6 +75,16 @@ void Engine::Continue(Batch* batch) {
   state_.shard->Send(home_, batch->go_on);
 }
 
+size_t Engine::ArgumentBytes(const Batch& batch) {
+  // A batch that is not away has no stages.
+  const size_t end = batch.stage_end != 0 ? batch.stage_end : batch.calls.size();
+  size_t bytes = 0;
+  for (size_t i = batch.stage_begin; i < end; ++i) {
+    for (std::string_view arg : batch.ArgsOf(batch.calls[i])) bytes += arg.size();
+  }
+  return bytes;
+}
+
 size_t Engine::StoppedBytes(const Batch& batch) {
   if (!batch.stopped) return 0;
   size_t bytes = 0;
@@ -420,7 +430,7 @@ shard::Task<void> Engine::RunBody(Batch* batch) {
   state_.shard->StartMeter(meter);
   co_await row.body(context);
   state_.shard->PauseMeter();
-  batch->body_ticks = meter.ticks;
+  batch->body_ticks = meter.ticks + context.waited_ticks;
   if (locked) {
     if (context.wrote) {
       co_await state_.tx->Commit(batch->transaction);

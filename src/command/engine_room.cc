@@ -47,7 +47,7 @@ constexpr uint32_t kFruitlessRoundsMax = 64;
 // The arguments from a key up to the next one belong to it.
 uint64_t Engine::GrowthOfKey(const Batch& batch, const Call& call, size_t key_idx) const {
   std::span<const std::string_view> args = batch.ArgsOf(call);
-  const IndexGrowth index = state_.budget->any_key_may_go() ? IndexGrowth::kAverage : IndexGrowth::kWorst;
+  const IndexGrowth index = state_.budget->has_plenty() ? IndexGrowth::kAverage : IndexGrowth::kWorst;
   const KeyRef* keys = batch.keys.data() + call.key_begin;
   const size_t begin = key_idx == 0 ? 1 : keys[key_idx].arg;
   const size_t end = key_idx + 1 < call.key_count ? keys[key_idx + 1].arg : args.size();
@@ -57,6 +57,11 @@ uint64_t Engine::GrowthOfKey(const Batch& batch, const Call& call, size_t key_id
 void Engine::NoteGrowth(Batch& batch, Call& call) {
   for (size_t i = 0; i < std::max<size_t>(call.key_count, 1); ++i) call.growth += GrowthOfKey(batch, call, i);
   batch.growth += call.growth;
+}
+
+bool Engine::MakeRoomHere(uint64_t bytes) {
+  Observation::EventTimer timer(observation_, LatencyEvent::kEvictionCycle);
+  return state_.budget->MakeRoom(bytes);
 }
 
 // False: the stage waits for room.
@@ -80,7 +85,7 @@ bool Engine::AdmitStage(Batch* batch) {
     batch->reserved_bytes = first->growth;
     return true;
   }
-  if (!budget.policy_evicts() || first->growth > budget.usable()) {
+  if (!budget.may_free_some() || first->growth > budget.usable()) {
     RefuseForRoom(*batch);
     return true;
   }
@@ -198,13 +203,16 @@ shard::Task<bool> Engine::RelieveFor(uint64_t bytes) {
     bool may_evict = false;
   };
   std::vector<Round> rounds(shard_count_);
+  using Insistence = db::DataBudget::Insistence;
+  Insistence insistence = Insistence::kMay;
   uint32_t fruitless_count = 0;
   budget.Want(bytes);
   while (true) {
     const uint64_t missing = budget.Missing();
     if (missing == 0 && budget.ClaimWanted()) co_return true;
     co_await shards.OnEach(ids, [&](ShardState& there, size_t i) {
-      rounds[i].freed_bytes = there.budget->EvictPart(missing);
+      Observation::EventTimer timer(there.engine->observation(), LatencyEvent::kEvictionCycle);
+      rounds[i].freed_bytes = there.budget->EvictPart(missing, insistence);
       rounds[i].used_bytes = there.keyspace->used_bytes();
       rounds[i].may_evict = there.budget->may_evict();
     });
@@ -216,6 +224,9 @@ shard::Task<bool> Engine::RelieveFor(uint64_t bytes) {
     }
     if (sum.freed_bytes != 0) {
       fruitless_count = 0;
+      insistence = Insistence::kMay;
+    } else if (insistence == Insistence::kMay) {
+      insistence = Insistence::kMust;
     } else if (sum.used_bytes + bytes <= budget.usable()) {
       // What others have reserved comes back, or becomes something that can be evicted.
     } else if (!sum.may_evict || ++fruitless_count == kFruitlessRoundsMax) {

@@ -115,7 +115,7 @@ bool Engine::CallMayRun(const Call& call, std::span<const KeyRef> keys) const {
   return true;
 }
 
-bool Engine::MayRunHere(const Batch& batch) const {
+bool Engine::MayRunHere(const Batch& batch) {
   if (batch.remote) return false;
   if (batch.barrier) {
     const Call& last = batch.calls.back();
@@ -133,7 +133,7 @@ bool Engine::MayRunHere(const Batch& batch) const {
       if (!CallMayRun(call, std::span(batch.keys).subspan(call.key_begin, call.key_count))) return false;
     }
   }
-  return batch.growth == 0 || state_.budget->MakeRoom(batch.growth);
+  return batch.growth == 0 || MakeRoomHere(batch.growth);
 }
 
 // How many calls ran. Not all of them, if their replies are large.
@@ -151,14 +151,15 @@ size_t Engine::RunHere(Batch& batch, Client& client) {
   }
   size_t before = client.out.size();
   CallTimer timer(observation_, batch, client.session, client.out);
+  const bool together = timer.together();
   size_t ran_count = 0;
   for (const Call& call : batch.calls) {
     context.db = &state_.keyspace->database(client.session.db);
     context.keys = {batch.keys.data() + call.key_begin, call.key_count};
     context.fan.Reset(nullptr);
-    timer.Before(call);
+    const size_t reply_begin = timer.Before(call, together);
     Execute(context, batch, call);
-    timer.After(call);
+    timer.After(call, reply_begin, together);
     ++ran_count;
     if (watched) [[unlikely]] {
       FeedMonitors(client.session, batch, call);
@@ -269,7 +270,7 @@ void Engine::ExecutePart(Part& part) {
   bool at_home = batch.engine == this;
   context.client = at_home ? batch.client : nullptr;
   context.session = context.client != nullptr ? &context.client->session : nullptr;
-  PartTimer timer(observation_, part.items.data() + part.ran_count);
+  PartTimer timer(observation_, part);
   while (part.ran_count < part.items.size()) {
     Item& item = part.items[part.ran_count++];
     const Call& call = batch.calls[item.call];
@@ -284,7 +285,7 @@ void Engine::ExecutePart(Part& part) {
     if (part.may_stop && part.arena.size() > kBatchReplyBytes / batch.part_count) [[unlikely]]
       break;
   }
-  timer.End(part.items.data() + part.ran_count);
+  timer.End(part.ran_count);
   part.position = keyspace.sink().position();
   if (part.arena.capacity() > kLargeReplyBytes || part.charged_bytes != 0) [[unlikely]]
     CountPart(part);

@@ -1,6 +1,7 @@
 #include "command/observation.h"
 
 #include <algorithm>
+#include <array>
 #include <limits>
 #include <utility>
 
@@ -45,17 +46,27 @@ void Observation::TakeLimits() {
 
 // ---- time
 
-void Observation::RanTogether(const Batch& batch, std::span<const Call> calls, uint64_t ticks,
+void Observation::RanTogether(const Batch& batch, std::span<const Call> calls, uint64_t ticks, Last last,
                               const Session* session) {
   if (calls.size() == 1) {
-    if (calls[0].error == CallError::kNone) Ran(batch, calls[0], ticks, session);
+    const Call& call = calls[0];
+    if (call.error != CallError::kNone) return;
+    if (!call.timed_alone && last != Last::kLarge) LearnTypical(*call.command, ticks);
+    Ran(batch, call, ticks, session);
+    return;
+  }
+  if (last == Last::kLarge) {
+    const std::span<const Call> others = calls.first(calls.size() - 1);
+    const uint64_t others_ticks = TypicalTicks(others, ticks);
+    ShareOut(others, others_ticks);
+    Ran(batch, calls.back(), ticks - others_ticks, session);
     return;
   }
   ShareOut(calls, ticks);
   RefreshLimits();
   if (ticks >= limits_.ticks) [[unlikely]] {
     exact_batches_left_ = kExactBatchesAfterSlow;
-    // A run ends behind a call that wrote much, so if any of its calls was slow by itself it is the last.
+    // None of them had much to do, so something else held them up; the last is as good as any.
     NoteSlow(batch, calls.back(), ticks, session, limits_);
   }
 }
@@ -68,12 +79,21 @@ void Observation::Ran(const Batch& batch, const Call& call, uint64_t ticks, cons
 
 void Observation::Ran(const Batch& batch, const Call& call, uint64_t ticks, const Session* session,
                       const SlowLimits& limits) {
-  CommandFigures& figures = figures_[call.command->index];
-  int64_t difference = static_cast<int64_t>(std::min<uint64_t>(ticks, 1 << 30)) - figures.typical_ticks;
-  figures.typical_ticks = static_cast<uint32_t>(figures.typical_ticks + difference / 8);
   Add(*call.command, 1, ticks);
   if (ticks >= limits.ticks) [[unlikely]]
     NoteSlow(batch, call, ticks, session, limits);
+}
+
+void Observation::LearnTypical(const Command& command, uint64_t ticks) {
+  uint32_t& typical = figures_[command.index].typical_ticks;
+  const int64_t difference = static_cast<int64_t>(std::min<uint64_t>(ticks, 1 << 30)) - typical;
+  typical = static_cast<uint32_t>(typical + difference / 8);
+}
+
+uint64_t Observation::TypicalTicks(std::span<const Call> calls, uint64_t ticks) const {
+  uint64_t sum = 0;
+  for (const Call& call : calls) sum += TypicalOf(figures_[call.command->index]);
+  return std::min(sum, ticks / 2);
 }
 
 void Observation::Unblocked(const Batch& batch, const Call& call, uint64_t ticks, const Session* session) {
@@ -89,15 +109,22 @@ void Observation::ShareOut(std::span<const Call> calls, uint64_t ticks) {
     Add(*first, calls.size(), ticks);
     return;
   }
+  // Counted beside the figures rather than in a list to search: commands that alternate at random would
+  // mispredict the search.
+  std::array<const Command*, kBatchCommandsMax> kinds;
+  size_t kind_count = 0;
   uint64_t weight_sum = 0;
-  for (const Call& call : calls) weight_sum += TypicalOf(figures_[call.command->index]);
-  for (size_t i = 0; i < calls.size();) {
-    const Command& command = *calls[i].command;
-    size_t end = i + 1;
-    while (end < calls.size() && calls[end].command == &command) ++end;
-    uint64_t weight = TypicalOf(figures_[command.index]) * (end - i);
-    Add(command, end - i, static_cast<uint64_t>(static_cast<unsigned __int128>(ticks) * weight / weight_sum));
-    i = end;
+  for (const Call& call : calls) {
+    CommandFigures& figures = figures_[call.command->index];
+    if (figures.in_run++ == 0) kinds[kind_count++] = call.command;
+    weight_sum += TypicalOf(figures);
+  }
+  const double ticks_per_weight = static_cast<double>(ticks) / static_cast<double>(weight_sum);
+  for (size_t i = 0; i < kind_count; ++i) {
+    CommandFigures& figures = figures_[kinds[i]->index];
+    const uint64_t count = std::exchange(figures.in_run, 0);
+    const auto weight = static_cast<double>(count * TypicalOf(figures));
+    Add(*kinds[i], count, static_cast<uint64_t>(weight * ticks_per_weight));
   }
 }
 

@@ -8,7 +8,7 @@
 // the proportion of their typical times otherwise. Now and then (kExactEvery) a batch is timed call by call,
 // which keeps the typical times. All other calls are timed one by one, and so are the cheap ones while a
 // threshold is below kExactBelowUs or a run has recently passed one. See
-// docs/decisions/0010-time-of-calls.md.
+// docs/decisions/0011-time-of-calls.md.
 //
 // Owned by one shard.
 
@@ -38,6 +38,7 @@ struct CommandFigures {
   uint64_t rejected = 0;                        // refused by a gate
   uint64_t failed = 0;                          // ran, and answered an error
   uint32_t typical_ticks = 0;                   // moving average of calls timed one by one
+  uint32_t in_run = 0;                          // calls of the run that is being shared out
   std::unique_ptr<base::Histogram> latency_ns;  // from the first call on
 };
 
@@ -53,7 +54,7 @@ class Observation {
  public:
   // A threshold below this is watched by timing every call.
   static constexpr uint64_t kExactBelowUs = 1000;
-  static constexpr uint32_t kExactEvery = 64;
+  static constexpr uint32_t kExactEvery = 256;
   // Distinct error prefixes; scripts can make up any number of them.
   static constexpr size_t kErrorKindsMax = 128;
 
@@ -72,8 +73,13 @@ class Observation {
     }
     return exact_ || ++batch_count_ % kExactEvery == 0;
   }
-  // Calls that ran one after the other, in `ticks` together; each alone or all of them cheap.
-  void RanTogether(const Batch& batch, std::span<const Call> calls, uint64_t ticks, const Session* session);
+  // Calls that ran one after the other, in `ticks` together: one alone, or cheap ones, the last of which may
+  // have written so much that most of the time is its.
+  enum class Last : uint8_t { kLikeTheRest, kLarge };
+  void RanTogether(const Batch& batch, std::span<const Call> calls, uint64_t ticks, Last last,
+                   const Session* session);
+  // What these cheap calls take as a rule; at most half of `ticks`.
+  uint64_t TypicalTicks(std::span<const Call> calls, uint64_t ticks) const;
   void Ran(const Batch& batch, const Call& call, uint64_t ticks, const Session* session);
   // One that ran elsewhere, or earlier.
   void Ran(const Batch& batch, const Call& call, uint64_t ticks, const Session* session,
@@ -95,8 +101,7 @@ class Observation {
   void EndTurn() {
     if (ops_.due(shard_.now_ms())) [[unlikely]]
       SampleRates();
-    if (shard_.counters().stalls != stalls_seen_) [[unlikely]]
-      NoteStall();
+    NoticeStall();
   }
 
   // ---- called by who else may be slow
@@ -107,6 +112,28 @@ class Observation {
     if (threshold != 0 && took_ms >= threshold) latency_.Add(event, shard_.now_ms() / 1000, took_ms);
   }
 
+  // Notes how long its scope took, if latency-monitor-threshold asks for events at all.
+  class EventTimer {
+   public:
+    EventTimer(Observation& to, LatencyEvent event) : to_(to), event_(event) {
+      if (to.live_.latency_monitor_ms.load(std::memory_order_relaxed) != 0) [[unlikely]]
+        begin_ = to.clock_.Now();
+    }
+    ~EventTimer() {
+      if (begin_ == 0) [[likely]]
+        return;
+      const uint64_t ticks = shard::CycleClock::Between(begin_, to_.clock_.Now());
+      to_.NoteEvent(event_, to_.clock_.ToNs(ticks) / 1'000'000);
+    }
+    EventTimer(const EventTimer&) = delete;
+    EventTimer& operator=(const EventTimer&) = delete;
+
+   private:
+    Observation& to_;
+    LatencyEvent event_;
+    uint64_t begin_ = 0;  // 0: nobody asks
+  };
+
   // ---- figures
 
   const std::vector<CommandFigures>& commands() const { return figures_; }
@@ -114,6 +141,11 @@ class Observation {
   uint64_t calls() const;
   uint64_t call_ticks() const;
   uint64_t error_replies() const { return error_replies_; }
+  // A turn's length is known behind it: notes that of an earlier one.
+  void NoticeStall() {
+    if (shard_.counters().stalls != stalls_seen_) [[unlikely]]
+      NoteStall();
+  }
   SlowLog& slow_log() { return slow_log_; }
   LatencyMonitor& latency() { return latency_; }
 
@@ -136,6 +168,7 @@ class Observation {
   }
   void TakeLimits();
   void Add(const Command& command, uint64_t calls, uint64_t ticks);
+  void LearnTypical(const Command& command, uint64_t ticks);
   void ShareOut(std::span<const Call> calls, uint64_t ticks);
   void NoteSlow(const Batch& batch, const Call& call, uint64_t ticks, const Session* session,
                 const SlowLimits& limits);

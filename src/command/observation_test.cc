@@ -179,15 +179,17 @@ class Shared : public ::testing::Test {
       call.command = Row(name);
       call.arg_begin = 0;
       call.arg_count = 1;
+      call.timed_alone = false;
     }
     batch_.args.clear();
     batch_.args.push_back("name");
-    observation_.RanTogether(batch_, batch_.calls, ticks, nullptr);
+    observation_.RanTogether(batch_, batch_.calls, ticks, last_, nullptr);
   }
 
   TestWorld world_;
   Observation& observation_;
   Batch batch_;
+  Observation::Last last_ = Observation::Last::kLikeTheRest;
 };
 
 TEST_F(Shared, OfOneCommandEqually) {
@@ -218,6 +220,25 @@ TEST_F(Shared, OfSeveralByTheirTypicalTimes) {
   EXPECT_NEAR(static_cast<double>(sets), 4800.0, 100.0);
 }
 
+TEST_F(Shared, ALargeReplyPaysForItself) {
+  for (int i = 0; i < 200; ++i) RunTogether({"get"}, 100);
+  RunTogether({"set"}, 0);
+  const uint64_t gets_before = Ticks("get");
+  last_ = Observation::Last::kLarge;
+  RunTogether({"get", "get", "get", "set"}, 1'000'000);
+  EXPECT_NEAR(static_cast<double>(Ticks("get") - gets_before), 300.0, 40.0);
+  EXPECT_NEAR(static_cast<double>(Ticks("set")), 999'700.0, 40.0);
+  // What is large now and then does not become typical.
+  for (int i = 0; i < 50; ++i) RunTogether({"get"}, 1'000'000);
+  const uint64_t later = Ticks("get");
+  RunTogether({"get", "set"}, 1'000'000);
+  EXPECT_NEAR(static_cast<double>(Ticks("get") - later), 100.0, 20.0);
+  EXPECT_EQ(observation_.slow_log().size(), 0u);
+  RunTogether({"get", "get", "set"}, 30'000'000);
+  ASSERT_EQ(observation_.slow_log().size(), 1u);
+  EXPECT_EQ(observation_.slow_log().entries().front().duration_us, 29'999u);
+}
+
 TEST_F(Shared, ARunThatIsSlowIsLoggedOnceAndWatchedAfter) {
   for (int i = 0; i < 100 && observation_.TimesEachCall(); ++i) {
   }
@@ -232,16 +253,16 @@ TEST_F(Shared, ALowLimitIsWatchedCallByCall) {
   LiveSettings& live = world_.control().live();
   auto each = [&] {
     int count = 0;
-    for (int i = 0; i < 64; ++i) count += observation_.TimesEachCall() ? 1 : 0;
+    for (int i = 0; i < 256; ++i) count += observation_.TimesEachCall() ? 1 : 0;
     return count;
   };
   EXPECT_EQ(each(), 1);
   live.slowlog_slower_than_us = 999;
-  EXPECT_EQ(each(), 64);
+  EXPECT_EQ(each(), 256);
   live.slowlog_slower_than_us = 1000;
   EXPECT_EQ(each(), 1);
   live.slowlog_slower_than_us = 0;
-  EXPECT_EQ(each(), 64);
+  EXPECT_EQ(each(), 256);
   live.slowlog_slower_than_us = -1;
   EXPECT_EQ(each(), 1);
   // A limit that no clock reaches is no limit.

@@ -13,8 +13,8 @@
 #include "base/status.h"
 #include "command/registry.h"
 #include "command/session.h"
-#include "shard/hop.h"
 #include "db/eviction_settings.h"
+#include "shard/hop.h"
 
 namespace moonshard::command {
 
@@ -31,8 +31,8 @@ inline constexpr size_t kClientClassCount = 3;
 // What the pipeline reads for every batch, settings and states of the whole server; plain atomics, so that
 // changing them needs no hop.
 struct LiveSettings : db::EvictionSettings {
-  // No setting: room that a write waits for (db/eviction_budget.h).
-  std::atomic<uint64_t> room_wanted{0};
+  // No setting, but as widely shared.
+  db::BudgetSignals budget;
   std::atomic<bool> password_required{false};
   std::atomic<int64_t> slowlog_slower_than_us{10000};  // negative: no slow log
   std::atomic<uint64_t> slowlog_entries_max{128};

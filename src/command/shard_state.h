@@ -25,14 +25,14 @@ struct ShardStats {
   uint64_t connections_open = 0;
   uint64_t bytes_in = 0;
   uint64_t bytes_out = 0;
-  uint64_t reads = 0;           // from sockets
-  uint64_t writes = 0;          // to sockets
-  uint64_t expire_ticks = 0;    // spent on erasing what was due
+  uint64_t reads = 0;               // from sockets
+  uint64_t writes = 0;              // to sockets
+  uint64_t expire_ticks = 0;        // spent on erasing what was due
   int64_t client_bytes = 0;         // that connections take
   uint64_t clients_evicted = 0;     // closed because of maxmemory-clients
   uint64_t clients_over_limit = 0;  // closed because of client-output-buffer-limit
-  uint64_t batches_local = 0;   // runs of commands that never left the shard
-  uint64_t batches_hopped = 0;  // runs that waited for another shard or a lock
+  uint64_t batches_local = 0;       // runs of commands that never left the shard
+  uint64_t batches_hopped = 0;      // runs that waited for another shard or a lock
 };
 
 struct ShardState {

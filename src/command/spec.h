@@ -39,6 +39,7 @@ enum Flag : uint32_t {
   kNoMandatoryKeys = 1u << 15,
   kAllowBusy = 1u << 16,
   kNoAsyncLoading = 1u << 17,
+  kAsking = 1u << 18,
   // Not shown to clients:
   // Reads or changes the connection's own state, so it runs alone, after every earlier command of its
   // pipeline has answered.
@@ -220,8 +221,8 @@ struct CommandRow {
   std::span<const std::string_view> tips = {};
   std::string_view deprecated_since = {};
   std::string_view replaced_by = {};
-  uint8_t doc_flags = kDocPlain;
   CallRouting routing = {};
+  uint8_t doc_flags = kDocPlain;
 
   constexpr bool is(uint32_t flag) const { return (flags & flag) != 0; }
   // The form of most commands: exactly one key, at argument 1.

@@ -61,6 +61,60 @@ inline Outcome Size(Context& context) {
   context.fan.Add(static_cast<int64_t>(context.db->size()));
   return Outcome::kDone;
 }
+inline Outcome Names(Context& context) {
+  std::vector<std::string_view> names;
+  for (uint64_t at = 0;;) {
+    at = context.db->table().Scan(at, [&](const dash::Entry* entry) { names.push_back(entry->key()); });
+    if (at == 0) break;
+  }
+  context.BeginElements(names.size());
+  for (std::string_view name : names) context.reply.Bulk(name);
+  return Outcome::kDone;
+}
+inline Outcome DrawName(Context& context) {
+  dash::Table::Ref ref = context.db->table().Random(context.shard.keyspace->random());
+  if (ref) {
+    context.fan.Add(static_cast<int64_t>(context.db->size()));
+    context.reply.Bulk(context.db->table().entry(ref)->key());
+  } else if (context.fan.direct()) {
+    context.reply.Null();
+  }
+  return Outcome::kDone;
+}
+// Counts keys shard by shard, with a pause between two; whole or not, as its argument says.
+inline shard::Task<void> Census(Context& context) {
+  StateShards shards;
+  size_t count = 0;
+  for (uint16_t i = 0; i < context.shard.shard->shard_count(); ++i) {
+    co_await shards.On(ShardId(i),
+                       [&](ShardState& state) { count += state.keyspace->database(DbIndex(0)).size(); });
+    co_await shard::NextTurn();
+  }
+  context.reply.Integer(static_cast<int64_t>(count));
+}
+inline bool CensusIsWhole(std::span<const std::string_view> args) {
+  return args[1] == "whole";
+}
+// A key of this database and the next one.
+inline Outcome KeyRefs(Context& context) {
+  context.reply.Array(context.keys.size());
+  for (const KeyRef& key : context.keys) context.reply.Integer(key.db.value());
+  return Outcome::kDone;
+}
+inline std::optional<uint16_t> NextDb(std::span<const std::string_view> args) {
+  auto number = base::ParseInt64(args[2]);
+  return number ? std::optional(static_cast<uint16_t>(*number)) : std::nullopt;
+}
+// The last word is the key.
+inline bool LastWord(std::span<const std::string_view> args, std::vector<uint32_t>& positions) {
+  positions.push_back(static_cast<uint32_t>(args.size() - 1));
+  return true;
+}
+inline Outcome KeyCount(Context& context) {
+  context.reply.Bulk(context.key().text);
+  return Outcome::kDone;
+}
+
 inline Outcome SessionId(Context& context) {
   context.reply.Integer(static_cast<int64_t>(context.session->id));
   return Outcome::kDone;
@@ -159,6 +213,45 @@ inline constexpr CommandRow kTestRows[] = {
      .handler = Size,
      .merge = Merge::kSum,
      .route = Route::kAllShards},
+    {.name = "names",
+     .arity = 1,
+     .flags = kReadonly,
+     .since = "1",
+     .summary = "s",
+     .handler = Names,
+     .merge = Merge::kConcat,
+     .route = Route::kAllShards},
+    {.name = "draw",
+     .arity = 1,
+     .flags = kReadonly,
+     .since = "1",
+     .summary = "s",
+     .handler = DrawName,
+     .merge = Merge::kDraw,
+     .route = Route::kAllShards},
+    {.name = "census",
+     .arity = 2,
+     .flags = kReadonly,
+     .since = "1",
+     .summary = "s",
+     .body = Census,
+     .routing = {.whole = CensusIsWhole}},
+    {.name = "keyrefs",
+     .arity = 3,
+     .flags = kWrite,
+     .keys = kOneKey,
+     .since = "1",
+     .summary = "s",
+     .handler = KeyRefs,
+     .routing = {.other_db = NextDb}},
+    {.name = "lastkey",
+     .arity = -2,
+     .flags = kReadonly,
+     .keys = kOneKey,
+     .since = "1",
+     .summary = "s",
+     .handler = KeyCount,
+     .routing = {.find_keys = LastWord}},
     {.name = "session", .arity = 1, .flags = kSession, .since = "1", .summary = "s", .handler = SessionId},
     {.name = "big", .arity = 2, .since = "1", .summary = "s", .handler = Big},
     {.name = "rename",
@@ -204,8 +297,8 @@ class TestShard : public shard::IdleHooks {
   TestShard(shard::Shard& shard, ServerControl& control)
       : keyspace_({.seed = 99, .random_seed = 1, .eviction = &control.live()}),
         budget_(keyspace_,
-                {control.live(), control.used_memory(), control.live().room_wanted, shard.shard_count()},
-                nullptr, 1),
+                {control.live(), control.used_memory(), control.live().budget, shard.shard_count()}, nullptr,
+                1),
         tx_(shard),
         state_(StateOf(shard, control)),
         engine_(state_, control.registry()) {
@@ -217,8 +310,9 @@ class TestShard : public shard::IdleHooks {
     keyspace_.SetNow(state_.shard->now_ms());
     budget_.EndTurn();
     tx_.EndTurn();
+    engine_.EndTurn();
   }
-  bool HasWork() const override { return tx_.HasWork() || budget_.HasWork(); }
+  bool HasWork() const override { return tx_.HasWork() || budget_.HasWork() || engine_.HasWork(); }
   ShardState& state() { return state_; }
 
  private:
@@ -315,6 +409,9 @@ class TestClient final : public Client, public shard::ExternalWork {
     ++answered;
     if (!running_) Proceed();
   }
+  void OnBatchParked() override { ++parked; }
+  void OnPushed() override { ++pushes; }
+  void Kill() override { killed = true; }
   void OnBatchStopped(Batch*) override {
     ++stopped;
     stands_still = !takes_replies;
@@ -331,6 +428,9 @@ class TestClient final : public Client, public shard::ExternalWork {
   std::vector<size_t> batch_sizes;
   size_t answered = 0;
   size_t stopped = 0;
+  size_t parked = 0;
+  size_t pushes = 0;
+  bool killed = false;
   bool takes_replies = true;
   bool stands_still = false;
   bool posted = false;  // its turn is still to come: it must not go before

@@ -26,7 +26,7 @@ class WaitControl final : public ServerControl {
   }
   bool PasswordMatches(std::string_view) override { return true; }
   void RequestShutdown() override {}
-  uint64_t NextClientId() override { return 1; }
+  uint64_t NextClientId() override { return next_client_id_.fetch_add(1); }
   const Facts& facts() const override { return facts_; }
   std::atomic<uint64_t>& used_memory() override { return used_memory_; }
 
@@ -35,6 +35,7 @@ class WaitControl final : public ServerControl {
   LiveSettings live_;
   Facts facts_;
   std::atomic<uint64_t> used_memory_{0};
+  std::atomic<uint64_t> next_client_id_{1};
 };
 
 // One shard's keyspace, transactions and engine, without sockets.

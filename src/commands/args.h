@@ -25,7 +25,8 @@ inline std::optional<TimeMs> DeadlineOf(int64_t amount, TimeUnit unit, TimeBase 
   int64_t ms = amount;
   if (unit == TimeUnit::kSeconds && __builtin_mul_overflow(amount, int64_t{1000}, &ms)) return std::nullopt;
   if (time_base == TimeBase::kRelative && __builtin_add_overflow(ms, now, &ms)) return std::nullopt;
-  return ms;
+  // The last millisecond there is stands for none at all.
+  return std::min(ms, kNoDeadline - 1);
 }
 
 // "ERR invalid expire time in 'set' command"

@@ -9,6 +9,7 @@
 #include "command/context.h"
 #include "command/errors.h"
 #include "commands/args.h"
+#include "commands/string_limit.h"
 #include "db/events.h"
 #include "shard/task.h"
 #include "types/string_value.h"
@@ -24,15 +25,15 @@ inline bool IsWord(std::string_view text, std::string_view word) {
   return EqualsIgnoreCase(command::UpToZero(text), word);
 }
 
-// The bit must lie in a string of at most kStringBytesMax.
-inline std::optional<uint64_t> CheckBitOffset(int64_t offset) {
-  if (offset < 0 || static_cast<uint64_t>(offset) >> 3 >= types::kStringBytesMax) return std::nullopt;
+// The bit must lie in a string of at most `bytes_max`, also where it is only read.
+inline std::optional<uint64_t> CheckBitOffset(int64_t offset, size_t bytes_max) {
+  if (offset < 0 || static_cast<uint64_t>(offset) >> 3 >= bytes_max) return std::nullopt;
   return static_cast<uint64_t>(offset);
 }
 
-inline std::optional<uint64_t> ParseBitOffset(std::string_view text) {
+inline std::optional<uint64_t> ParseBitOffset(std::string_view text, size_t bytes_max) {
   auto offset = ParseInt64(text);
-  return offset ? CheckBitOffset(*offset) : std::nullopt;
+  return offset ? CheckBitOffset(*offset, bytes_max) : std::nullopt;
 }
 
 // bitmap_field_commands.cc

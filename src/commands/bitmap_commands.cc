@@ -26,7 +26,7 @@ uint32_t ByteAt(std::string_view bytes, size_t i) {
 }
 
 Outcome Setbit(Context& context) {
-  auto offset = ParseBitOffset(context.arg(2));
+  auto offset = ParseBitOffset(context.arg(2), StringBytesMax(context));
   if (!offset) return context.Fail(kBitOffsetError);
   auto bit = ParseInt64(context.arg(3));
   if (!bit || (*bit != 0 && *bit != 1)) return context.Fail(kBitValueError);
@@ -48,13 +48,15 @@ Outcome Setbit(Context& context) {
     const char patched = static_cast<char>(*bit != 0 ? byte | mask : byte & ~mask);
     auto size = context.db->PatchString(key, ref, byte_idx, {&patched, 1}, kEventSetBit);
     if (!size.ok()) return context.Fail(size.status());
+  } else {
+    context.db->MakeRaw(ref);
   }
   context.reply.Integer(old_bit);
   return Outcome::kDone;
 }
 
 Outcome Getbit(Context& context) {
-  auto offset = ParseBitOffset(context.arg(2));
+  auto offset = ParseBitOffset(context.arg(2), StringBytesMax(context));
   if (!offset) return context.Fail(kBitOffsetError);
   const dash::Entry* entry = context.db->Find(context.key());
   if (entry == nullptr) {

@@ -18,8 +18,6 @@ constexpr base::StaticError kFieldTypeError{base::Code::kErr,
                                             "is not supported but i64 is."};
 constexpr base::StaticError kOverflowTypeError{base::Code::kErr, "Invalid OVERFLOW type specified"};
 constexpr base::StaticError kOnlyGetError{base::Code::kErr, "BITFIELD_RO only supports the GET subcommand"};
-constexpr base::StaticError kTooLongError{base::Code::kErr,
-                                          "string exceeds maximum allowed size (proto-max-bulk-len)"};
 
 struct FieldOp {
   enum class Verb : uint8_t { kGet, kSet, kIncrement };
@@ -36,7 +34,7 @@ struct FieldOp {
 // kept: so a call needs no memory, however many there are.
 class FieldOpReader {
  public:
-  explicit FieldOpReader(const Context& context) : args_(context.args) {}
+  explicit FieldOpReader(const Context& context) : args_(context.args), bytes_max_(StringBytesMax(context)) {}
 
   // False at the end and at an error.
   bool Next(FieldOp& op);
@@ -50,6 +48,7 @@ class FieldOpReader {
   bool ReadOverflow(std::string_view name);
 
   std::span<const std::string_view> args_;
+  const size_t bytes_max_;
   size_t at_ = 2;
   Overflow overflow_ = Overflow::kWrap;
   base::Status status_;
@@ -69,13 +68,13 @@ bool FieldOpReader::ReadOverflow(std::string_view name) {
 }
 
 // "#3" is the fourth field of this width. The product wraps, as it does in Redis.
-std::optional<uint64_t> ParseFieldOffset(std::string_view text, FieldType type) {
+std::optional<uint64_t> ParseFieldOffset(std::string_view text, FieldType type, size_t bytes_max) {
   const bool counts_fields = text.starts_with('#');
   if (counts_fields) text.remove_prefix(1);
   auto offset = ParseInt64(text);
   if (!offset) return std::nullopt;
-  if (!counts_fields) return CheckBitOffset(*offset);
-  return CheckBitOffset(static_cast<int64_t>(static_cast<uint64_t>(*offset) * type.bits));
+  if (!counts_fields) return CheckBitOffset(*offset, bytes_max);
+  return CheckBitOffset(static_cast<int64_t>(static_cast<uint64_t>(*offset) * type.bits), bytes_max);
 }
 
 bool FieldOpReader::Next(FieldOp& op) {
@@ -98,7 +97,7 @@ bool FieldOpReader::Next(FieldOp& op) {
     }
     auto type = ParseFieldType(args_[at_ + 1]);
     if (!type) return Fail(kFieldTypeError);
-    auto offset = ParseFieldOffset(args_[at_ + 2], *type);
+    auto offset = ParseFieldOffset(args_[at_ + 2], *type, bytes_max_);
     if (!offset) return Fail(kBitOffsetError);
     op.overflow = overflow_;
     op.type = *type;
@@ -170,6 +169,7 @@ base::Status FieldWriter::Prepare(const Plan& plan) {
   char scratch[base::kMaxInt64Chars];
   const uint64_t last_byte = plan.last_written_bit >> 3;
   grows_ = last_byte >= Bytes(scratch).size();
+  if (ref_ && !grows_) context_.db->MakeRaw(ref_);
   // A single operation grows the string by itself.
   if (!grows_ || plan.op_count == 1) return {};
   return Patch(last_byte, std::string_view("", 1));
@@ -209,7 +209,7 @@ Outcome RunWrites(Context& context, const Plan& plan) {
     return context.Fail(db::kWrongType);
   // A field may begin at the last bit that a string can have and reach over its end. Redis lets it, and the
   // string become a few bytes longer than any other command would make it.
-  if (plan.last_written_bit >> 3 >= types::kStringBytesMax) return context.Fail(kTooLongError);
+  if (plan.last_written_bit >> 3 >= types::kStringBytesMax) return context.Fail(kStringTooLong);
   const size_t reply_begin = context.reply.buffer().size();
   context.reply.Array(plan.op_count);
   FieldWriter writer(context, ref);

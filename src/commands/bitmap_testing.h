@@ -12,6 +12,7 @@
 #include "base/hash.h"
 #include "command/context.h"
 #include "command/shard_state.h"
+#include "command/testing.h"
 #include "commands/tables.h"
 #include "db/testing.h"
 
@@ -21,6 +22,7 @@ class BitmapWorld final : public db::EventListener {
  public:
   BitmapWorld() {
     state_.keyspace = &keyspace_;
+    state_.server = &control_;
     keyspace_.SetNow(1'000'000);
     keyspace_.sink().Attach(shadow_);
     keyspace_.events().Attach(*this);
@@ -91,6 +93,7 @@ class BitmapWorld final : public db::EventListener {
 
   db::Keyspace keyspace_{{.seed = 7}};
   db::Shadow shadow_;
+  command::testing::TestControl control_;
   command::ShardState state_;
   std::vector<std::string> events_;
 };

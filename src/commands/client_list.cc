@@ -38,7 +38,7 @@ std::optional<ClientType> TypeNamed(std::string_view name) {
   return std::nullopt;
 }
 
-// As in Redis a monitor is a normal client. TODO(pubsub, replication): the other types.
+// As in Redis a monitor is a normal client. TODO(pubsub): subscribers and replicas are of other types.
 ClientType TypeOf(const Session&) {
   return ClientType::kNormal;
 }

@@ -39,6 +39,7 @@ constexpr FlagName kFlagNames[] = {
     {command::kStale, "stale"},
     {command::kSkipMonitor, "skip_monitor"},
     {command::kSkipSlowlog, "skip_slowlog"},
+    {command::kAsking, "asking"},
     {command::kFast, "fast"},
     {command::kNoAuth, "no_auth"},
     {command::kMovableKeys, "movablekeys"},

@@ -141,12 +141,15 @@ shard::Task<void> DebugObject(Context& context) {
 
 // ---- small ones
 
-// Only this client waits; in Redis all do.
+// Only this client waits; in Redis all do. The slow log sees it as there.
 shard::Task<void> DebugSleep(Context& context) {
   constexpr double kSecondsMax = 1e9;
   double seconds = std::strtod(TextOf(context.arg(2)).c_str(), nullptr);
   if (seconds > 0) {
+    const shard::CycleClock& clock = context.shard.shard->cycles();
+    const uint64_t begin = clock.Now();
     co_await shard::SleepFor(static_cast<TimeNs>(std::min(seconds, kSecondsMax) * 1e9));
+    context.waited_ticks = shard::CycleClock::Between(begin, clock.Now());
   }
   context.reply.Ok();
 }
@@ -154,7 +157,8 @@ shard::Task<void> DebugSleep(Context& context) {
 shard::Task<void> DebugSetActiveExpire(Context& context) {
   command::StateShards shards;
   const std::vector<ShardId> ids = AllShards(context);
-  const bool on = std::atoi(TextOf(context.arg(2)).c_str()) != 0;
+  // Digits at the front count; what is no number is 0.
+  const bool on = std::strtol(TextOf(context.arg(2)).c_str(), nullptr, 10) != 0;
   co_await shards.OnEach(ids, [&](ShardState& state, size_t) { state.keyspace->SetActiveExpire(on); });
   context.reply.Ok();
 }
@@ -377,7 +381,8 @@ constexpr CommandRow kRows[] = {
      .complexity = "Depends on the subcommand.",
      .summary = "Commands for tests of the server and of clients.",
      .body = Debug,
-     .routing = {.find_keys = FindDebugKeys, .whole = IsWhole}},
+     .routing = {.find_keys = FindDebugKeys, .whole = IsWhole},
+     .doc_flags = command::kDocSyscmd},
 };
 static_assert(command::RowsAreSane(kRows));
 

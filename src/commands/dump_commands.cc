@@ -97,7 +97,7 @@ Outcome Restore(Context& context) {
       context.reply.Ok();
       return Outcome::kDone;
     }
-    value->set_deadline(deadline);
+    value->set_deadline(std::min(deadline, kNoDeadline - 1));
   }
   status = db.Place(key, *value);
   if (!status.ok()) return context.Fail(status);
@@ -160,6 +160,18 @@ constexpr CommandRow kRows[] = {
      .summary = "Makes a key from a payload that DUMP returned.",
      .arguments = kRestoreArguments,
      .handler = Restore},
+    {.name = "restore-asking",
+     .arity = -4,
+     .flags = command::kWrite | command::kDenyOom | command::kAsking,
+     .categories = command::kCatKeyspace | command::kCatDangerous,
+     .keys = kRestoreKey,
+     .group = command::Group::kServer,
+     .since = "3.0.0",
+     .complexity = "O(1) to make the key, O(N) for a value of N bytes",
+     .summary = "What MIGRATE sends instead of RESTORE while a slot moves.",
+     .arguments = kRestoreArguments,
+     .handler = Restore,
+     .doc_flags = command::kDocSyscmd},
 };
 static_assert(command::RowsAreSane(kRows));
 

@@ -119,7 +119,9 @@ Outcome TimeOf(Context& context, TimeUnit unit, TimeBase time_base) {
   } else {
     TimeMs zero = time_base == TimeBase::kRelative ? context.shard.keyspace->now() : 0;
     TimeMs time = std::max<TimeMs>(entry->deadline() - zero, 0);
-    context.reply.Integer(unit == TimeUnit::kSeconds ? (time + 500) / 1000 : time);
+    // Unsigned: the last deadline there is, rounded up, does not fit.
+    if (unit == TimeUnit::kSeconds) time = static_cast<TimeMs>((static_cast<uint64_t>(time) + 500) / 1000);
+    context.reply.Integer(time);
   }
   return Outcome::kDone;
 }

@@ -153,24 +153,25 @@ void InfoWriter::Memory() {
   page_.Field("rss_overhead_bytes", 0);
   page_.Field("mem_fragmentation_ratio", Ratio(memory.resident, memory.used));
   page_.Field("mem_fragmentation_bytes", Difference(memory.resident, memory.used));
-  for (std::string_view none :
-       {"mem_not_counted_for_evict", "mem_replication_backlog", "mem_total_replication_buffers",
-        "mem_clients_slaves", "mem_clients_normal", "mem_cluster_links", "mem_aof_buffer",
-        "mem_overhead_db_hashtable_rehashing"}) {
-    page_.Field(none, 0);
-  }
+  page_.Zeros({"mem_not_counted_for_evict", "mem_replication_backlog", "mem_total_replication_buffers",
+               "mem_clients_slaves"});
+  const int64_t client_bytes = server_.live().client_bytes.load(std::memory_order_relaxed);
+  page_.Field("mem_clients_normal", std::max<int64_t>(client_bytes, 0));
+  page_.Zeros({"mem_cluster_links", "mem_aof_buffer", "mem_overhead_db_hashtable_rehashing"});
   page_.Field("mem_allocator", "slab");
   page_.Field("active_defrag_running", 0);
-  page_.Field("lazyfree_pending_objects", 0);
-  page_.Field("lazyfreed_objects", 0);
+  // Whether ASYNC or not: a flush answers before its keys are freed.
+  page_.Field("lazyfree_pending_objects", Sum([](const ShardFigures& s) { return s.to_be_freed; }));
+  page_.Field("lazyfreed_objects", Sum([](const ShardFigures& s) { return s.lazily_freed; }));
   page_.Field("slab_committed_bytes", memory.committed);
 }
 
 void InfoWriter::Persistence() {
   page_.Zeros({"loading", "async_loading", "current_cow_peak", "current_cow_size", "current_cow_size_age"});
   page_.Field("current_fork_perc", "0.00");
-  page_.Zeros({"current_save_keys_processed", "current_save_keys_total", "rdb_changes_since_last_save",
-               "rdb_bgsave_in_progress"});
+  page_.Zeros({"current_save_keys_processed", "current_save_keys_total"});
+  page_.Field("rdb_changes_since_last_save", Sum([](const ShardFigures& s) { return s.changes; }));
+  page_.Field("rdb_bgsave_in_progress", 0);
   page_.Field("rdb_last_save_time", server_.facts().start_time_ms / 1000);
   page_.Field("rdb_last_bgsave_status", "ok");
   page_.Field("rdb_last_bgsave_time_sec", -1);
@@ -212,8 +213,8 @@ void InfoWriter::Stats() {
   page_.Field("expired_time_cap_reached_count", 0);
   page_.Field("expire_cycle_cpu_milliseconds", Sum([](const ShardFigures& s) { return s.expire_us; }) / 1000);
   page_.Field("evicted_keys", Sum([](const ShardFigures& s) { return s.evicted; }));
-  page_.Zeros({"evicted_clients", "evicted_scripts", "total_eviction_exceeded_time",
-               "current_eviction_exceeded_time"});
+  page_.Field("evicted_clients", Sum([](const ShardFigures& s) { return s.stats.clients_evicted; }));
+  page_.Zeros({"evicted_scripts", "total_eviction_exceeded_time", "current_eviction_exceeded_time"});
   page_.Field("keyspace_hits", Sum([](const ShardFigures& s) { return s.hits; }));
   page_.Field("keyspace_misses", Sum([](const ShardFigures& s) { return s.misses; }));
   page_.Zeros({"pubsub_channels", "pubsub_patterns", "pubsubshard_channels", "latest_fork_usec",

@@ -56,6 +56,9 @@ void Copy(ShardState& state, FigureSet set, ShardFigures& figures) {
   figures.misses = keyspace.stats().misses;
   figures.expired = keyspace.stats().expired;
   figures.evicted = keyspace.stats().evicted;
+  figures.lazily_freed = keyspace.stats().lazily_freed;
+  figures.to_be_freed = keyspace.retired_key_count();
+  figures.changes = keyspace.sink().change_count();
   figures.expire_lag_ms = keyspace.stats().expire_lag_ms;
   figures.used_bytes = keyspace.used_bytes();
   figures.committed_bytes = keyspace.slab().committed_bytes();

@@ -50,6 +50,9 @@ struct ShardFigures {
   uint64_t misses = 0;
   uint64_t expired = 0;
   uint64_t evicted = 0;
+  uint64_t lazily_freed = 0;
+  uint64_t to_be_freed = 0;  // keys of flushed databases
+  uint64_t changes = 0;      // since the start
   uint64_t used_bytes = 0;
   uint64_t index_bytes = 0;
   uint64_t committed_bytes = 0;

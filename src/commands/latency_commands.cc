@@ -43,6 +43,7 @@ shard::Task<Histories> Collect(Context& context) {
   std::vector<ShardId> ids = AllShards(context);
   std::vector<Histories> shares(ids.size());
   co_await shards.OnEach(ids, [&](ShardState& state, size_t index) {
+    state.engine->observation().NoticeStall();
     for (size_t i = 0; i < kLatencyEventCount; ++i) {
       shares[index][i] = state.engine->observation().latency().history(static_cast<LatencyEvent>(i));
     }

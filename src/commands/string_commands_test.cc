@@ -9,6 +9,7 @@
 #include "command/context.h"
 #include "command/registry.h"
 #include "command/shard_state.h"
+#include "command/testing.h"
 #include "commands/tables.h"
 
 namespace moonshard::commands {
@@ -20,6 +21,7 @@ class StringEvents : public testing::Test, public db::EventListener {
  protected:
   StringEvents() : registry_(AllCommands()) {
     state_.keyspace = &keyspace_;
+    state_.server = &control_;
     keyspace_.SetNow(1'000'000);
     keyspace_.events().Attach(*this);
   }
@@ -58,6 +60,7 @@ class StringEvents : public testing::Test, public db::EventListener {
 
   command::Registry registry_;
   db::Keyspace keyspace_{{.seed = 5, .random_seed = 1}};
+  command::testing::TestControl control_;
   command::ShardState state_;
   base::Buffer reply_;
   std::string heard_;

@@ -15,8 +15,6 @@ namespace moonshard::commands {
 using command::ShardState;
 
 inline constexpr base::StaticError kDigestForm{base::Code::kErr, "must be exactly 16 hexadecimal characters"};
-inline constexpr base::StaticError kStringTooLong{base::Code::kErr,
-                                                  "string exceeds maximum allowed size (proto-max-bulk-len)"};
 
 // The reply of GET: the value, null, or the error of another type.
 inline void ReplyString(Context& context, const dash::Entry* entry) {

@@ -6,6 +6,7 @@
 
 #include "base/long_double.h"
 #include "commands/string_common.h"
+#include "commands/string_limit.h"
 #include "commands/tables.h"
 
 namespace moonshard::commands {
@@ -73,7 +74,8 @@ Outcome Setrange(Context& context) {
     context.reply.Integer(entry == nullptr ? 0 : static_cast<int64_t>(types::StringSize(*entry)));
     return Outcome::kDone;
   }
-  if (*offset > static_cast<int64_t>(types::kStringBytesMax - bytes.size())) {
+  const size_t bytes_max = StringBytesMax(context);
+  if (bytes.size() > bytes_max || static_cast<size_t>(*offset) > bytes_max - bytes.size()) {
     return context.Fail(kStringTooLong);
   }
   return ReplyLength(context, context.db->PatchString(context.key(), ref, static_cast<size_t>(*offset), bytes,
@@ -93,7 +95,7 @@ Outcome Append(Context& context) {
   const dash::Entry& entry = *context.db->table().entry(ref);
   if (!IsString(entry)) return context.Fail(db::kWrongType);
   const size_t size = types::StringSize(entry);
-  if (size + bytes.size() > types::kStringBytesMax) return context.Fail(kStringTooLong);
+  if (size + bytes.size() > StringBytesMax(context)) return context.Fail(kStringTooLong);
   return ReplyLength(context, context.db->PatchString(key, ref, size, bytes, db::kEventAppend));
 }
 

@@ -5,7 +5,7 @@
 //      +---------+---------+---------+---------+---------+---------+---------+
 //      | key_len |enc |type|  flags  |    access clock (24 bits)   | value bytes |   fixed header, 8 bytes
 //      +---------+---------+---------+---------+---------+---------+---------+
-//      | deadline, ms since the epoch, 48 bits                     |               only with kHasDeadline
+//      | deadline, ms since the epoch: 48 bits, or 64              |               0, 6 or 8 bytes
 //      +---------+---------+---------+---------+
 //      | key length, 32 bits                   |                                   only if key_len == 255
 //      +---------+---------+---------+---------+
@@ -42,21 +42,27 @@ enum class Type : uint8_t {
 };
 
 enum EntryFlags : uint8_t {
-  kHasDeadline = 1,
   // Reserved: the entry of a structure carries the LSN of its last write. Not used yet.
-  kHasLastLsn = 2,
-  kReservedFlags = 0xFC,
+  kHasLastLsn = 1,
+  // These bits are the number of bytes of the deadline as it stands: 0, 6 or 8.
+  kDeadlineBytesMask = 0x0E,
+  kReservedFlags = 0xF0,
 };
 
 inline constexpr size_t kInlineValueBytesMax = 65535;
 inline constexpr uint8_t kEncodingMax = 15;
-// Deadlines have 48 bits: the year 10889. Later ones are kept as the last one, earlier than the epoch as the
-// epoch.
-inline constexpr TimeMs kDeadlineMax = (TimeMs{1} << 48) - 1;
+// The last deadline of 48 bits: the year 10889. Only later ones take eight bytes.
+inline constexpr TimeMs kShortDeadlineMax = (TimeMs{1} << 48) - 1;
 
+// Earlier than the epoch is kept as the epoch.
 constexpr TimeMs ClampDeadline(TimeMs deadline) {
-  if (deadline == kNoDeadline) return kNoDeadline;
-  return deadline < 0 ? 0 : deadline > kDeadlineMax ? kDeadlineMax : deadline;
+  return deadline < 0 ? 0 : deadline;
+}
+
+// What a deadline takes in the entry.
+constexpr size_t DeadlineBytes(TimeMs deadline) {
+  if (deadline == kNoDeadline) return 0;
+  return deadline <= kShortDeadlineMax ? 6 : 8;
 }
 
 // Equal bytes at `a` and `b`. Inlined for the sizes keys have; no call below 64 bytes.
@@ -89,14 +95,13 @@ MS_ALWAYS_INLINE bool EqualBytes(const char* a, const char* b, size_t size) {
 class Entry {
  public:
   static constexpr size_t kHeaderBytes = 8;
-  static constexpr size_t kDeadlineBytes = 6;
   static constexpr size_t kLongKeyLengthBytes = 4;
   static constexpr uint8_t kLongKey = 255;
 
   // Bytes an entry needs before rounding.
-  static size_t Bytes(size_t key_bytes, size_t value_bytes, bool has_deadline) {
-    return kHeaderBytes + (has_deadline ? kDeadlineBytes : 0) +
-           (key_bytes >= kLongKey ? kLongKeyLengthBytes : 0) + key_bytes + value_bytes;
+  static size_t Bytes(size_t key_bytes, size_t value_bytes, size_t deadline_bytes) {
+    return kHeaderBytes + deadline_bytes + (key_bytes >= kLongKey ? kLongKeyLengthBytes : 0) + key_bytes +
+           value_bytes;
   }
   size_t bytes() const { return KeyOffset() + key_bytes() + value_bytes_; }
 
@@ -104,14 +109,14 @@ class Entry {
     if (key_len_ != kLongKey) [[likely]]
       return key_len_;
     uint32_t length;
-    std::memcpy(&length, At(kHeaderBytes + DeadlineBytes()), sizeof length);
+    std::memcpy(&length, At(kHeaderBytes + deadline_bytes()), sizeof length);
     return length;
   }
   std::string_view key() const { return {At(KeyOffset()), key_bytes()}; }
   MS_ALWAYS_INLINE bool KeyEquals(std::string_view key) const {
     if (key_len_ == kLongKey) [[unlikely]]
       return this->key() == key;
-    return key_len_ == key.size() && EqualBytes(At(kHeaderBytes + DeadlineBytes()), key.data(), key.size());
+    return key_len_ == key.size() && EqualBytes(At(kHeaderBytes + deadline_bytes()), key.data(), key.size());
   }
 
   std::span<char> value() { return {At(KeyOffset() + key_bytes()), value_bytes_}; }
@@ -127,11 +132,12 @@ class Entry {
   }
   void set_encoding(uint8_t encoding) { set_type(type(), encoding); }
 
-  bool has_deadline() const { return (flags_ & kHasDeadline) != 0; }
+  bool has_deadline() const { return deadline_bytes() != 0; }
+  size_t deadline_bytes() const { return flags_ & size_t{kDeadlineBytesMask}; }
   TimeMs deadline() const {
     if (!has_deadline()) return kNoDeadline;
     uint64_t value = 0;
-    std::memcpy(&value, At(kHeaderBytes), kDeadlineBytes);
+    std::memcpy(&value, At(kHeaderBytes), deadline_bytes());
     return static_cast<TimeMs>(value);
   }
 
@@ -145,9 +151,8 @@ class Entry {
     return word >> 8;
   }
   void set_access_clock(uint32_t clock) {
-    access_clock_[0] = static_cast<uint8_t>(clock);
-    access_clock_[1] = static_cast<uint8_t>(clock >> 8);
-    access_clock_[2] = static_cast<uint8_t>(clock >> 16);
+    const uint32_t word = clock << 8 | flags_;
+    std::memcpy(At(offsetof(Entry, flags_)), &word, sizeof word);
   }
 
  private:
@@ -158,26 +163,25 @@ class Entry {
     const bool is_long = key.size() >= kLongKey;
     key_len_ = is_long ? kLongKey : static_cast<uint8_t>(key.size());
     set_type(type, encoding);
-    flags_ = deadline == kNoDeadline ? 0 : kHasDeadline;
+    flags_ = static_cast<uint8_t>(DeadlineBytes(deadline));
     set_access_clock(0);
     value_bytes_ = static_cast<uint16_t>(value_bytes);
     if (deadline != kNoDeadline) set_deadline(deadline);
     if (is_long) {
       const auto length = static_cast<uint32_t>(key.size());
-      std::memcpy(At(kHeaderBytes + DeadlineBytes()), &length, sizeof length);
+      std::memcpy(At(kHeaderBytes + deadline_bytes()), &length, sizeof length);
     }
     if (!key.empty()) std::memcpy(At(KeyOffset()), key.data(), key.size());
   }
   void set_deadline(TimeMs deadline) {
-    MS_DCHECK(has_deadline() && deadline >= 0 && deadline <= kDeadlineMax);
-    std::memcpy(At(kHeaderBytes), &deadline, kDeadlineBytes);
+    MS_DCHECK(deadline >= 0 && deadline_bytes() == DeadlineBytes(deadline));
+    std::memcpy(At(kHeaderBytes), &deadline, deadline_bytes());
   }
   void set_value_bytes(size_t bytes) { value_bytes_ = static_cast<uint16_t>(bytes); }
-  void set_flags(uint8_t flags) { flags_ = flags; }
+  void set_deadline_bytes(size_t bytes) { flags_ = static_cast<uint8_t>(bytes); }
 
-  size_t DeadlineBytes() const { return kDeadlineBytes * (flags_ & size_t{kHasDeadline}); }
   size_t KeyOffset() const {
-    return kHeaderBytes + DeadlineBytes() + (key_len_ == kLongKey ? kLongKeyLengthBytes : 0);
+    return kHeaderBytes + deadline_bytes() + (key_len_ == kLongKey ? kLongKeyLengthBytes : 0);
   }
   char* At(size_t offset) { return reinterpret_cast<char*>(this) + offset; }
   const char* At(size_t offset) const { return reinterpret_cast<const char*>(this) + offset; }
@@ -189,7 +193,8 @@ class Entry {
   uint16_t value_bytes_;
 };
 static_assert(sizeof(Entry) == Entry::kHeaderBytes);
-static_assert(kHasDeadline == 1, "DeadlineBytes multiplies with the flag");
+static_assert((DeadlineBytes(0) & ~size_t{kDeadlineBytesMask}) == 0 &&
+              DeadlineBytes(kNoDeadline - 1) == sizeof(TimeMs));
 static_assert(std::numeric_limits<uint16_t>::max() == kInlineValueBytesMax);
 
 }  // namespace moonshard::dash

@@ -23,12 +23,20 @@ TEST(EqualBytes, SeesEveryByteOfEverySize) {
   }
 }
 
-TEST(ClampDeadline, KeepsWhatFitsIn48Bits) {
-  EXPECT_EQ(ClampDeadline(kNoDeadline), kNoDeadline);
+TEST(ClampDeadline, KeepsAllFromTheEpochOn) {
+  for (TimeMs deadline :
+       {TimeMs{0}, kShortDeadlineMax, kShortDeadlineMax + 1, kNoDeadline - 1, kNoDeadline}) {
+    EXPECT_EQ(ClampDeadline(deadline), deadline);
+  }
   EXPECT_EQ(ClampDeadline(-5), 0);
-  EXPECT_EQ(ClampDeadline(kDeadlineMax), kDeadlineMax);
-  EXPECT_EQ(ClampDeadline(kDeadlineMax + 1), kDeadlineMax);
-  EXPECT_EQ(ClampDeadline(kNoDeadline - 1), kDeadlineMax);
+}
+
+TEST(DeadlineBytes, GrowFrom48BitsOn) {
+  EXPECT_EQ(DeadlineBytes(kNoDeadline), 0u);
+  EXPECT_EQ(DeadlineBytes(0), 6u);
+  EXPECT_EQ(DeadlineBytes(kShortDeadlineMax), 6u);
+  EXPECT_EQ(DeadlineBytes(kShortDeadlineMax + 1), 8u);
+  EXPECT_EQ(DeadlineBytes(kNoDeadline - 1), 8u);
 }
 
 }  // namespace

@@ -389,7 +389,7 @@ Table::Ref Table::Insert(uint64_t hash, std::string_view key, Type type, uint8_t
   deadline = ClampDeadline(deadline);
   const bool has_deadline = deadline != kNoDeadline;
   if (has_deadline && !wheel_.Open()) return {};
-  const Handle handle = slab_.Allocate(Entry::Bytes(key.size(), value_bytes, has_deadline));
+  const Handle handle = slab_.Allocate(Entry::Bytes(key.size(), value_bytes, DeadlineBytes(deadline)));
   if (handle == kNoHandle) return {};
   const Ref ref = FreeSlotFor(hash);
   if (!ref) [[unlikely]] {
@@ -445,26 +445,26 @@ Entry* Table::SetDeadline(Ref ref, TimeMs deadline) {
   if (has_deadline && !wheel_.Open()) return nullptr;
   PrepareChange(*ref.segment);
   const TimeMs old_deadline = had_deadline ? at->deadline() : 0;
-  if (had_deadline && has_deadline) {
+  if (at->deadline_bytes() == DeadlineBytes(deadline)) {
     at->set_deadline(deadline);
   } else {
     at = Relayout(ref, at->value_bytes(), deadline);
     if (at == nullptr) return nullptr;
-    deadline_count_ += has_deadline ? size_t{1} : ~size_t{0};
+    if (had_deadline != has_deadline) deadline_count_ += has_deadline ? size_t{1} : ~size_t{0};
   }
   deadline_sum_ += (has_deadline ? deadline : 0) - old_deadline;
   if (has_deadline) LowerEarliest(*ref.segment, deadline);
   return at;
 }
 
-// Gives the entry another value size or takes its deadline in or out; moves it if that needs a block of
+// Gives the entry another value size, or a deadline of another width; moves it if that needs a block of
 // another size.
 Entry* Table::Relayout(Ref ref, size_t value_bytes, TimeMs deadline) {
   const Handle old_handle = ref.segment->handles[ref.slot];
   Entry* old_entry = EntryAt(old_handle);
   const size_t old_block = slab_.BlockBytes(old_handle);
-  const bool has_deadline = deadline != kNoDeadline;
-  const size_t bytes = Entry::Bytes(old_entry->key_bytes(), value_bytes, has_deadline);
+  const size_t width = DeadlineBytes(deadline);
+  const size_t bytes = Entry::Bytes(old_entry->key_bytes(), value_bytes, width);
   const size_t keep = std::min(value_bytes, old_entry->value_bytes());
 
   Handle handle = old_handle;
@@ -476,18 +476,12 @@ Entry* Table::Relayout(Ref ref, size_t value_bytes, TimeMs deadline) {
     }
   }
   if (handle == old_handle) {
-    if (has_deadline != old_entry->has_deadline()) {
-      // All behind the fixed header moves by the width of the deadline.
+    if (const size_t old_width = old_entry->deadline_bytes(); width != old_width) {
+      // All behind the deadline moves by what its width changes.
       char* body = reinterpret_cast<char*>(old_entry) + Entry::kHeaderBytes;
-      const size_t body_bytes =
-          old_entry->bytes() - Entry::kHeaderBytes - (has_deadline ? 0 : Entry::kDeadlineBytes);
-      if (has_deadline) {
-        std::memmove(body + Entry::kDeadlineBytes, body, body_bytes);
-      } else {
-        std::memmove(body, body + Entry::kDeadlineBytes, body_bytes);
-      }
-      old_entry->set_flags(has_deadline ? kHasDeadline : 0);
-      if (has_deadline) old_entry->set_deadline(deadline);
+      std::memmove(body + width, body + old_width, old_entry->bytes() - Entry::kHeaderBytes - old_width);
+      old_entry->set_deadline_bytes(width);
+      if (width != 0) old_entry->set_deadline(deadline);
     }
     old_entry->set_value_bytes(value_bytes);
     return old_entry;
@@ -504,37 +498,41 @@ Entry* Table::Relayout(Ref ref, size_t value_bytes, TimeMs deadline) {
 
 // ---- deadlines
 
-void Table::LowerEarliest(Segment& segment, TimeMs deadline) {
-  if (deadline >= segment.earliest) return;
-  segment.earliest = deadline;
+// The wheel has 48 bits. A segment whose deadlines are all later is filed at its end, which is earlier than
+// they are.
+void Table::FileUnder(Segment& segment, TimeMs earliest) {
+  segment.earliest = earliest == kNoDeadline ? kNoDeadline : std::min(earliest, kShortDeadlineMax);
   wheel_.Update(segment);
+}
+
+void Table::LowerEarliest(Segment& segment, TimeMs deadline) {
+  if (deadline < segment.earliest) FileUnder(segment, deadline);
 }
 
 void Table::RefileByDeadlines(Segment& segment) {
   if (due_segment_ == &segment) due_mask_ = 0;
-  segment.earliest = kNoDeadline;
+  TimeMs earliest = kNoDeadline;
   for (uint64_t mask = Occupied(segment); mask != 0; mask &= mask - 1) {
-    segment.earliest =
-        std::min(segment.earliest, EntryAt(segment.handles[std::countr_zero(mask)])->deadline());
+    earliest = std::min(earliest, EntryAt(segment.handles[std::countr_zero(mask)])->deadline());
   }
-  wheel_.Update(segment);
+  FileUnder(segment, earliest);
 }
 
 void Table::CollectDue(Segment& segment, TimeMs now) {
   PrefetchEntries(segment);
   due_segment_ = &segment;
   due_mask_ = 0;
-  segment.earliest = kNoDeadline;
+  TimeMs earliest = kNoDeadline;
   for (uint64_t mask = Occupied(segment); mask != 0; mask &= mask - 1) {
     const auto slot = static_cast<uint32_t>(std::countr_zero(mask));
     const TimeMs deadline = EntryAt(segment.handles[slot])->deadline();
     if (deadline <= now) {
       due_mask_ |= uint64_t{1} << slot;
     } else {
-      segment.earliest = std::min(segment.earliest, deadline);
+      earliest = std::min(earliest, deadline);
     }
   }
-  wheel_.Update(segment);
+  FileUnder(segment, earliest);
 }
 
 Table::Ref Table::NextDue(TimeMs now) {

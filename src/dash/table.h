@@ -76,7 +76,7 @@ class Table {
   // entry, the Ref stays valid. nullptr if memory is exhausted (unchanged); never when it does not grow.
   Entry* Resize(Ref ref, size_t value_bytes);
   // kNoDeadline takes the deadline away. May move the entry, the Ref stays valid. nullptr if memory is
-  // exhausted (unchanged); never when a deadline is replaced or taken away.
+  // exhausted (unchanged); never when the new deadline is not wider than the old one.
   Entry* SetDeadline(Ref ref, TimeMs deadline);
   // What the first deadline needs beside its entry; false if memory is exhausted. Afterwards SetDeadline
   // fails for want of a larger block only.
@@ -210,6 +210,7 @@ class Table {
 
   // Entries (table.cc).
   Entry* Relayout(Ref ref, size_t value_bytes, TimeMs deadline);
+  void FileUnder(Segment& segment, TimeMs earliest);
   void LowerEarliest(Segment& segment, TimeMs deadline);
   void RefileByDeadlines(Segment& segment);
   void CollectDue(Segment& segment, TimeMs now);
@@ -227,7 +228,7 @@ class Table {
   size_t segment_count_ = 0;
   size_t entry_bytes_ = 0;
   size_t deadline_count_ = 0;
-  __int128 deadline_sum_ = 0;  // of 48 bits each
+  __int128 deadline_sum_ = 0;
 
   uint64_t epoch_ = 0;
   ChangeHook hook_ = nullptr;

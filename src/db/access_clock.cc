@@ -17,6 +17,7 @@ void AccessClock::Refresh(TimeMs now) {
   minutes_ = static_cast<uint32_t>(seconds / 60) & kMinutesMask;
   fresh_ = counts_frequency() ? minutes_ << 8 | kNewFrequency : seconds_;
   current_ = counts_frequency() ? kNoValue : seconds_;
+  set_touching(touching_);
 }
 
 void AccessClock::TouchSlow(dash::Entry& entry) {

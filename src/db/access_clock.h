@@ -42,14 +42,22 @@ class AccessClock {
 
   // An access to an existing key.
   MS_ALWAYS_INLINE void Touch(dash::Entry& entry) {
-    if (entry.access_clock() != current_) [[unlikely]]
+    if (entry.access_clock() == current_) [[likely]]
+      return;
+    if (plain_) [[likely]] {
+      entry.set_access_clock(current_);
+    } else {
       TouchSlow(entry);
+    }
   }
   // The same although the client asked that its accesses leave no trace (the command TOUCH).
   void TouchAlways(dash::Entry& entry);
   // Until the next call: whether Touch does anything (CLIENT NO-TOUCH).
   enum class Touching : uint8_t { kOn, kOff };
-  void set_touching(Touching touching) { touching_ = touching; }
+  void set_touching(Touching touching) {
+    touching_ = touching;
+    plain_ = touching_ == Touching::kOn && !counts_frequency();
+  }
 
   // The bits of a new entry. The address stays, the tables read it.
   const uint32_t* fresh() const { return &fresh_; }
@@ -80,6 +88,7 @@ class AccessClock {
   uint32_t minutes_ = 0;
   EvictionPolicy policy_ = EvictionPolicy::kNoEviction;
   Touching touching_ = Touching::kOn;
+  bool plain_ = true;  // a touch stores `current_` and does nothing else
   base::Random random_;
 };
 

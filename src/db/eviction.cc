@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "types/string_value.h"
+
 namespace moonshard::db {
 
 using dash::Entry;
@@ -38,16 +40,16 @@ bool Evictor::MayEvict() const {
   return false;
 }
 
-bool Evictor::EvictOne() {
+bool Evictor::EvictOne(uint64_t bytes_max) {
   FollowPolicy();
   switch (policy_) {
     case EvictionPolicy::kNoEviction:
       return false;
     case EvictionPolicy::kAllKeysRandom:
     case EvictionPolicy::kVolatileRandom:
-      return EvictByChance();
+      return EvictByChance(bytes_max);
     default:
-      return EvictFromPool();
+      return EvictFromPool(bytes_max);
   }
 }
 
@@ -95,7 +97,7 @@ void Evictor::Weigh(Database& database) {
   database.table().Sample(random_, count, of, remember);
 }
 
-bool Evictor::EvictFromPool() {
+bool Evictor::EvictFromPool(uint64_t bytes_max) {
   for (uint32_t round = 0; round < kRoundsMax; ++round) {
     bool any = false;
     for (uint16_t i = 0; i < kDatabaseCount; ++i) {
@@ -115,14 +117,14 @@ bool Evictor::EvictFromPool() {
       if (!ref) continue;
       const Entry& entry = *database.table().entry(ref);
       if (IsVolatile(policy_) && !entry.has_deadline()) continue;
-      if (Score(entry) < best.score) continue;
+      if (Score(entry) < best.score || BytesOf(entry) > bytes_max) continue;
       if (Evict(database, ref, best.hash)) return true;
     }
   }
   return false;
 }
 
-bool Evictor::EvictByChance() {
+bool Evictor::EvictByChance(uint64_t bytes_max) {
   const auto of = IsVolatile(policy_) ? Table::SampleOf::kWithDeadline : Table::SampleOf::kAll;
   for (uint32_t round = 0; round < kRoundsMax; ++round) {
     size_t total = 0;
@@ -136,10 +138,15 @@ bool Evictor::EvictByChance() {
     Database& database = keyspace_.database(DbIndex(db));
     Table::Ref chosen;
     database.table().Sample(random_, 1, of, [&](Table::Ref ref, const Entry*) { chosen = ref; });
-    if (!chosen) continue;
+    if (!chosen || BytesOf(*database.table().entry(chosen)) > bytes_max) continue;
     if (Evict(database, chosen, database.table().Hash(database.table().entry(chosen)->key()))) return true;
   }
   return false;
+}
+
+uint64_t Evictor::BytesOf(const Entry& entry) const {
+  const dash::Slab& slab = keyspace_.slab();
+  return slab.BlockBytes(slab.HandleOf(&entry)) + types::OutsideBytes(entry);
 }
 
 bool Evictor::IsLocked(const Database& database, uint64_t hash) const {

@@ -37,8 +37,10 @@ class Evictor {
 
   // Whether the policy lets anything go that this shard has.
   bool MayEvict() const;
-  // Erases the key that the policy gives up next; false if none was found that may go.
-  bool EvictOne();
+  // Erases the key that the policy gives up next; false if none was found that may go. Keys that take more
+  // than `bytes_max` are passed over: a large value is not given up for a few bytes that others can spare.
+  static constexpr uint64_t kAnySize = UINT64_MAX;
+  bool EvictOne(uint64_t bytes_max = kAnySize);
 
  private:
   struct Candidate {
@@ -52,8 +54,9 @@ class Evictor {
   uint64_t Score(const dash::Entry& entry) const;
   void Weigh(Database& database);
   void Remember(Database& database, dash::Table::Ref ref, const dash::Entry& entry);
-  bool EvictFromPool();
-  bool EvictByChance();
+  bool EvictFromPool(uint64_t bytes_max);
+  bool EvictByChance(uint64_t bytes_max);
+  uint64_t BytesOf(const dash::Entry& entry) const;
   bool IsLocked(const Database& database, uint64_t hash) const;
   bool Evict(Database& database, dash::Table::Ref ref, uint64_t hash);
   void FollowPolicy();

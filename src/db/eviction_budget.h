@@ -13,9 +13,10 @@
 //
 // The shards evict in proportion to their shares, each a bounded number of keys a turn. They begin a little
 // below the limit, so that reservations usually find room and nobody waits. A write that does not fit all the
-// same is announced in `wanted`, and others leave that much free until it has its room. Owned by one shard;
+// same is announced (`Want`), and others leave that much free until it has its room. Owned by one shard;
 // the counters and the settings are shared.
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -31,7 +32,7 @@ class DataBudget {
   struct Shared {
     const EvictionSettings& settings;
     std::atomic<uint64_t>& total;
-    std::atomic<uint64_t>& wanted;
+    BudgetSignals& signals;
     uint16_t shard_count;
   };
 
@@ -44,9 +45,13 @@ class DataBudget {
   uint64_t usable() const;
   uint64_t total() const { return shared_.total.load(std::memory_order_relaxed); }
   bool over_limit() const { return limited() && total() > limit(); }
+  // Whether there may be something to free, here or elsewhere.
+  bool may_free_some() const {
+    return policy_evicts() || shared_.signals.shards_freeing.load(std::memory_order_relaxed) != 0;
+  }
   bool policy_evicts() const { return policy() != EvictionPolicy::kNoEviction; }
-  // Whether there is always something that eviction can take.
-  bool any_key_may_go() const { return policy_evicts() && !IsVolatile(policy()); }
+  // Whether eviction will find something to make up for a surprise: any key may go, or many.
+  bool has_plenty() const { return policy_evicts() && (!IsVolatile(policy()) || many_volatile_); }
 
   // Room on this shard for a write that runs at once and may add `bytes`; evicts for it if this shard is not
   // the one that has least to give.
@@ -57,15 +62,17 @@ class DataBudget {
   void GiveBack(uint64_t bytes) { Subtract(bytes); }
 
   // For the one that serves the writes that wait, one at a time. Announces that room for `bytes` is wanted.
-  void Want(uint64_t bytes) { shared_.wanted.store(bytes, std::memory_order_relaxed); }
+  void Want(uint64_t bytes) { shared_.signals.wanted.store(bytes, std::memory_order_relaxed); }
   // Reserves what is wanted.
   bool ClaimWanted();
   // What has to go, anywhere, to keep the limit and to have room for what is wanted.
   uint64_t Missing() const;
-  // This shard's part in that, as far as one turn allows. Returns the bytes that came free.
-  uint64_t EvictPart(uint64_t missing);
+  // This shard's part in that, as far as one turn allows. Returns the bytes that came free. Unless it must,
+  // it keeps keys that are much larger than its part.
+  enum class Insistence : uint8_t { kMay, kMust };
+  uint64_t EvictPart(uint64_t missing, Insistence insistence);
   // Whether this shard has a key that may go, locked or not.
-  bool may_evict() const { return evictor_.MayEvict(); }
+  bool may_evict() const { return keyspace_.has_retired() || evictor_.MayEvict(); }
 
   // Publishes what the turn has changed, and evicts if that is too much.
   void EndTurn();
@@ -84,9 +91,14 @@ class DataBudget {
   size_t KeysPerTurn() const;
   // Brings the share to what is used, but for a surplus of this much.
   void Publish(uint64_t surplus_max);
+  void CountVolatile();
+  // What a single key may take to go for this much.
+  uint64_t LargestFor(uint64_t bytes) const { return std::max(bytes, Headroom()); }
   bool ReserveUpTo(uint64_t most, uint64_t bytes);
   uint64_t PartOf(uint64_t missing) const;
-  bool EvictDownTo(uint64_t target);
+  bool EvictDownTo(uint64_t target, uint64_t bytes_max);
+  // Frees flushed keys first, then evicts one; takes what it did off `keys`. False: there was nothing.
+  bool FreeSome(size_t& keys, uint64_t bytes_max);
   void Add(uint64_t bytes) { shared_.total.fetch_add(bytes, std::memory_order_relaxed); }
   void Subtract(uint64_t bytes) {
     if (bytes != 0) shared_.total.fetch_sub(bytes, std::memory_order_relaxed);
@@ -97,6 +109,8 @@ class DataBudget {
   Evictor evictor_;
   uint64_t share_ = 0;
   bool behind_ = false;
+  bool many_volatile_ = false;  // many of this shard's keys have a deadline, which goes for the others too
+  bool freeing_ = false;        // counted in shards_freeing
 };
 
 }  // namespace moonshard::db

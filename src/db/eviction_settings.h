@@ -60,4 +60,10 @@ struct EvictionSettings {
   std::atomic<uint32_t> lfu_decay_minutes{1};
 };
 
+// What the shards tell each other about the budget beside its counter.
+struct BudgetSignals {
+  std::atomic<uint64_t> wanted{0};          // room that a write waits for, bytes
+  std::atomic<uint32_t> shards_freeing{0};  // shards that have flushed keys still to free
+};
+
 }  // namespace moonshard::db

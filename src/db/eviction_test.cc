@@ -183,6 +183,22 @@ TEST_F(EvictionTest, AKeyUsedSinceItWasWeighedStays) {
   EXPECT_GE(database().size(), 50u) << "the idle one is found before many others have gone";
 }
 
+TEST_F(EvictionTest, LargeKeysArePassedOverWhereLittleIsNeeded) {
+  for (EvictionPolicy policy : {EvictionPolicy::kAllKeysLru, EvictionPolicy::kAllKeysRandom}) {
+    Select(policy);
+    const std::string large(100'000, 'x');
+    ASSERT_TRUE(database().SetString(KeyOf("large"), large, kNoDeadline).ok());
+    keyspace_.SetNow(keyspace_.now() + 60'000);
+    for (int i = 0; i < 50; ++i) Set("k" + std::to_string(i));
+    for (int i = 0; i < 2'000 && database().size() > 1; ++i) (void)evictor_.EvictOne(1'000);
+    EXPECT_EQ(database().size(), 1u);
+    EXPECT_TRUE(Has("large"));
+    EXPECT_FALSE(evictor_.EvictOne(50'000));
+    EXPECT_TRUE(evictor_.EvictOne(200'000));
+    EXPECT_FALSE(Has("large"));
+  }
+}
+
 // ---- quality: a cache of a fixed number of keys under a Zipf load
 
 class ZipfKeys {
@@ -311,8 +327,8 @@ class DataBudgetTest : public EvictionTest {
   }
 
   std::atomic<uint64_t> total_{0};
-  std::atomic<uint64_t> wanted_{0};
-  DataBudget budget_{keyspace_, {settings_, total_, wanted_, 4}, nullptr, 5};
+  BudgetSignals signals_;
+  DataBudget budget_{keyspace_, {settings_, total_, signals_, 4}, nullptr, 5};
 };
 
 TEST_F(DataBudgetTest, TheCounterIsNeverBelowWhatIsUsed) {
@@ -324,7 +340,7 @@ TEST_F(DataBudgetTest, TheCounterIsNeverBelowWhatIsUsed) {
   EXPECT_GE(total_, keyspace_.used_bytes());
   EXPECT_LE(total_, keyspace_.used_bytes() + 4'096);
   database().Flush();
-  while (keyspace_.has_retired()) keyspace_.FreeRetired(1000);
+  while (keyspace_.has_retired()) keyspace_.FreeRetired(1'000);
   budget_.EndTurn();
   EXPECT_LE(total_, 4'096u);
 }
@@ -350,7 +366,7 @@ TEST_F(DataBudgetTest, WhatAWriteWaitsForIsLeftToIt) {
   EXPECT_EQ(budget_.Missing(), 0u);
   EXPECT_TRUE(budget_.ClaimWanted());
   EXPECT_EQ(total_, 900'000u);
-  EXPECT_EQ(wanted_, 0u);
+  EXPECT_EQ(signals_.wanted, 0u);
 }
 
 TEST_F(DataBudgetTest, RoomIsMadeByEvictionAsFarAsATurnAllows) {
@@ -358,7 +374,7 @@ TEST_F(DataBudgetTest, RoomIsMadeByEvictionAsFarAsATurnAllows) {
   FillTo(900'000);
   budget_.EndTurn();
   const uint64_t before = keyspace_.stats().evicted;
-  EXPECT_TRUE(budget_.MakeRoom(110'000));
+  EXPECT_TRUE(budget_.MakeRoom(100'000));
   EXPECT_GT(keyspace_.stats().evicted, before);
   EXPECT_LE(total_, kLimit);
   settings_.tenacity = 0;
@@ -366,6 +382,23 @@ TEST_F(DataBudgetTest, RoomIsMadeByEvictionAsFarAsATurnAllows) {
   settings_.tenacity = 100;
   EXPECT_TRUE(budget_.MakeRoom(300'000)) << "no bound";
   EXPECT_FALSE(budget_.MakeRoom(kLimit + 1));
+}
+
+TEST_F(DataBudgetTest, WhatWasFlushedIsFreedBeforeAnythingIsRefused) {
+  FillTo(900'000);
+  budget_.EndTurn();
+  EXPECT_FALSE(budget_.MakeRoom(200'000));
+  database().Flush();
+  EXPECT_GT(keyspace_.used_bytes(), 700'000u) << "a large database is freed bit by bit";
+  EXPECT_FALSE(budget_.may_free_some());
+  budget_.EndTurn();
+  EXPECT_TRUE(budget_.may_free_some());
+  EXPECT_FALSE(budget_.MakeRoom(200'000)) << "not all of it in one turn";
+  settings_.tenacity = 100;
+  EXPECT_TRUE(budget_.MakeRoom(200'000));
+  while (keyspace_.has_retired()) keyspace_.FreeRetired(1'000);
+  budget_.EndTurn();
+  EXPECT_FALSE(budget_.may_free_some());
 }
 
 TEST_F(DataBudgetTest, AShardWithLittleLeavesItToTheOthers) {

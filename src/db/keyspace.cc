@@ -185,7 +185,9 @@ base::Status Database::Replace(Table::Ref ref, const types::StringShape& shape, 
 
 Entry* Database::Reshape(Table::Ref ref, size_t value_bytes, TimeMs deadline) {
   // The smaller of the two forms between: HasRoom counts on it.
-  if (deadline == kNoDeadline) MS_CHECK(table_.SetDeadline(ref, deadline) != nullptr);
+  if (dash::DeadlineBytes(deadline) < table_.entry(ref)->deadline_bytes()) {
+    MS_CHECK(table_.SetDeadline(ref, deadline) != nullptr);
+  }
   Entry* entry = table_.Resize(ref, value_bytes);
   MS_CHECK(entry != nullptr);
   if (entry->deadline() != deadline) {
@@ -207,22 +209,24 @@ base::Status Database::SetDeadline(Table::Ref ref, TimeMs deadline) {
   return {};
 }
 
-// Where both the value's size and the presence of a deadline change, the entry is laid out twice (Replace),
-// and the block between must be there as well. Probes that are held together and then freed are what the slab
-// hands out next.
+// Where both the value's size and the deadline's width change, the entry is laid out twice (Reshape), and the
+// block between must be there as well. Probes that are held together and then freed are what the slab hands
+// out next.
 bool Database::HasRoom(const Entry& entry, size_t value_bytes, TimeMs deadline) {
-  const bool had = entry.has_deadline();
-  const bool has = deadline != kNoDeadline;
-  if (had == has && value_bytes == entry.value_bytes()) return true;
-  if (has && !had && !table_.ReserveForDeadlines()) return false;
-  auto class_of = [&](size_t bytes, bool with_deadline) {
-    return dash::Slab::ClassBytes(Entry::Bytes(entry.key_bytes(), bytes, with_deadline));
+  const size_t old_width = entry.deadline_bytes();
+  const size_t width = dash::DeadlineBytes(deadline);
+  if (width == old_width && value_bytes == entry.value_bytes()) return true;
+  if (width != 0 && old_width == 0 && !table_.ReserveForDeadlines()) return false;
+  auto class_of = [&](size_t bytes, size_t deadline_bytes) {
+    return dash::Slab::ClassBytes(Entry::Bytes(entry.key_bytes(), bytes, deadline_bytes));
   };
   dash::Slab& slab = keyspace_.slab_;
   // Not the class of its bytes: an entry that shrank in a full slab stayed in its block.
   const size_t now = slab.BlockBytes(slab.HandleOf(&entry));
-  const size_t end = class_of(value_bytes, has);
-  const size_t between = had == has ? end : class_of(has ? value_bytes : entry.value_bytes(), false);
+  const size_t end = class_of(value_bytes, width);
+  const size_t between = width == old_width  ? end
+                         : width > old_width ? class_of(value_bytes, old_width)
+                                             : class_of(entry.value_bytes(), width);
   if (end <= now && (between == now || between == end)) return true;
   const bool stops_between = between != now && between != end;
   const dash::Handle first = stops_between ? slab.Allocate(between) : dash::kNoHandle;

@@ -76,6 +76,9 @@ class Database {
   // kStringBytesMax. kEventNone: the caller announces it. Returns the new length.
   base::Result<size_t> PatchString(const Key& key, dash::Table::Ref ref, size_t offset,
                                    std::string_view bytes, EventName event);
+  // The string's bytes stay, but it counts as changed in place (types::StringForm), as after a SETBIT that
+  // changed nothing. No mutation, no event.
+  void MakeRaw(dash::Table::Ref ref);
   // Adds `delta` to the integer at `key` (0 if absent) and keeps its deadline.
   base::Result<int64_t> IncrementBy(const Key& key, int64_t delta, EventName event = kEventIncrement);
   // Puts a value taken from another key (or decoded) where `key` is, whatever is there, with the value's
@@ -150,6 +153,7 @@ struct KeyspaceStats {
   uint64_t misses = 0;
   uint64_t expired = 0;
   uint64_t evicted = 0;
+  uint64_t lazily_freed = 0;      // keys of flushed databases whose memory came free
   base::Histogram expire_lag_ms;  // deadline to erasure, for keys erased by the clock
 };
 
@@ -193,6 +197,8 @@ class Keyspace {
   // Frees about `limit` keys of flushed databases. A flushed table keeps its snapshot hook until it is gone.
   void FreeRetired(size_t limit);
   bool has_retired() const { return !retired_.empty(); }
+  // Keys of flushed databases that still take memory.
+  size_t retired_key_count() const;
 
   // Switched off (DEBUG SET-ACTIVE-EXPIRE 0), keys expire on access only.
   void SetActiveExpire(bool on) { active_expire_ = on; }

@@ -163,16 +163,29 @@ TEST_F(KeyspaceTest, WithoutActiveExpiryKeysGoOnAccessOnly) {
   EXPECT_EQ(database_.size(), 0u);
 }
 
-TEST_F(KeyspaceTest, DeadlinesBeyond48BitsAreKeptAsTheLastOne) {
-  Set("k", "v", kNoDeadline - 1);
-  EXPECT_EQ(database_.Find(KeyOf("k"))->deadline(), dash::kDeadlineMax);
-  EXPECT_EQ(ContentsOf(database_), shadow_.contents()[3]);
+TEST_F(KeyspaceTest, DeadlinesBeyond48BitsAreKept) {
+  for (TimeMs deadline :
+       {kNoDeadline - 1, dash::kShortDeadlineMax, dash::kShortDeadlineMax + 1, kNoDeadline}) {
+    Set("k", "v", deadline);
+    EXPECT_EQ(database_.Find(KeyOf("k"))->deadline(), deadline);
+    EXPECT_EQ(ContentsOf(database_), shadow_.contents()[3]);
+  }
+}
+
+TEST_F(KeyspaceTest, DeadlinesBeyond48BitsDoNotKeepOthersFromExpiring) {
+  Set("late", "v", kNoDeadline - 1);
+  Set("soon", "v", 1'100);
+  keyspace_.SetNow(1'200);
+  EXPECT_EQ(keyspace_.ExpireDue(10, nullptr), 1u);
+  EXPECT_EQ(database_.size(), 1u);
+  EXPECT_GT(keyspace_.NextDeadlineHint(), keyspace_.now());
 }
 
 // ---- memory that runs out: every allocation of every form, at the edge of the budget
 
 TEST_F(KeyspaceTest, ExhaustedMemoryRefusesAndChangesNothing) {
-  // Forms that need a block of another class, a deadline's six bytes more, or a block of their own.
+  // Forms that need a block of another class, a deadline's bytes more, or a block of their own.
+  const std::vector<TimeMs> deadlines = {kNoDeadline, kNoDeadline, 9'000, 8'000, dash::kShortDeadlineMax + 7};
   const std::vector<std::string> values = {"1", std::string(40, 'a'), std::string(300, 'b'),
                                            std::string(1'000, 'c'), std::string(9'000, 'd')};
   size_t refused = 0;
@@ -183,13 +196,13 @@ TEST_F(KeyspaceTest, ExhaustedMemoryRefusesAndChangesNothing) {
     slab().set_budget_bytes(SIZE_MAX);
     for (int i = 0; i < 4; ++i) {
       Set("k" + std::to_string(i), values[random.Below(values.size())],
-          random.OneIn(2) ? kNoDeadline : TimeMs{9'000});
+          deadlines[random.Below(deadlines.size())]);
     }
     // A few chunks for what comes, or none.
     slab().set_budget_bytes(slab().committed_bytes() + random.Below(4) * dash::Slab::kChunkBytes);
     for (int step = 0; step < 40; ++step) {
       std::string key = "k" + std::to_string(random.Below(8));
-      TimeMs deadline = random.OneIn(2) ? kNoDeadline : TimeMs{8'000};
+      TimeMs deadline = deadlines[random.Below(deadlines.size())];
       PlainDatabase before = ContentsOf(database_);
       Lsn position = keyspace_.sink().position();
       base::Status status;
@@ -253,7 +266,7 @@ TEST(KeyspaceSnapshot, HooksAndWalkDeliverTheStateAtTheCut) {
   }
 }
 
-TEST(KeyspaceSnapshot, AFlushDeliversEverythingFirst) {
+TEST(KeyspaceSnapshot, WhatAFlushTakesIsDeliveredBeforeItIsFreed) {
   Keyspace keyspace({.seed = 4, .random_seed = 1});
   Database& database = keyspace.database(DbIndex(0));
   for (int i = 0; i < 300; ++i) {
@@ -266,6 +279,8 @@ TEST(KeyspaceSnapshot, AFlushDeliversEverythingFirst) {
   SnapshotCopy snapshot{&database, {}};
   database.table().SetEpoch(1, &SnapshotCopy::Hook, &snapshot);
   database.Flush();
+  ASSERT_TRUE(keyspace.has_retired());
+  while (keyspace.has_retired()) keyspace.FreeRetired(10);
   EXPECT_EQ(snapshot.copied, at_cut);
 }
 

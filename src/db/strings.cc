@@ -5,6 +5,7 @@
 #include <cstring>
 #include <string>
 
+#include "base/check.h"
 #include "db/errors.h"
 #include "db/keyspace.h"
 
@@ -111,6 +112,21 @@ base::Status Database::PatchAbsent(const Key& key, size_t offset, std::string_vi
     keyspace_.outside_bytes_ += types::OutsideBytes(entry);
   }
   return {};
+}
+
+void Database::MakeRaw(Table::Ref ref) {
+  Entry* entry = table_.entry(ref);
+  if (types::FormOf(*entry) == StringForm::kRaw) return;
+  char scratch[base::kMaxInt64Chars];
+  const std::string_view text = types::StringBytes(*entry, scratch);
+  if (!HasRoom(*entry, text.size(), entry->deadline())) return;
+  table_.Touch(ref);
+  if (entry->encoding() == types::kStringInt) {
+    if (text.size() != entry->value_bytes()) entry = table_.Resize(ref, text.size());
+    MS_CHECK(entry != nullptr);
+    std::memcpy(entry->value().data(), scratch, entry->value_bytes());
+  }
+  entry->set_encoding(types::kStringRaw);
 }
 
 // A value inside the entry that stays there.

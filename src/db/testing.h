@@ -109,7 +109,10 @@ class RandomOperations {
     return bytes;
   }
   TimeMs RandomDeadline() {
-    return random_.OneIn(2) ? kNoDeadline : keyspace_.now() + 1 + static_cast<TimeMs>(random_.Below(200));
+    if (random_.OneIn(2)) return kNoDeadline;
+    // Some take more bytes than others.
+    if (random_.OneIn(8)) return dash::kShortDeadlineMax + static_cast<TimeMs>(random_.Below(200));
+    return keyspace_.now() + 1 + static_cast<TimeMs>(random_.Below(200));
   }
   // Returns the database it worked on.
   DbIndex Step(uint16_t database_count) {

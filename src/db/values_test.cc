@@ -128,6 +128,8 @@ TEST_F(ValuesTest, AFlushedDatabaseIsGoneAtOnceAndFreedInSlices) {
   EXPECT_EQ(Db(2).Find(KeyOf("key:1")), nullptr);
   EXPECT_EQ(ContentsOf(Db(2)), PlainDatabase());
   ASSERT_TRUE(keyspace_.has_retired());
+  EXPECT_EQ(keyspace_.retired_key_count() + keyspace_.stats().lazily_freed, 20'000u);
+  EXPECT_GT(keyspace_.retired_key_count(), 10'000u);
   Set(Db(2), "key:1", "new");
   size_t slices = 0;
   for (uint64_t before = keyspace_.used_bytes(); keyspace_.has_retired(); before = keyspace_.used_bytes()) {

@@ -83,7 +83,7 @@ void ClientMemory::Enforce() {
     ++state_.stats.clients_evicted;
     base::LogInfo("closing client {} ({}), which takes {} bytes: clients take more than maxmemory-clients",
                   biggest.session.id, biggest.session.peer, biggest.account.bytes);
-    biggest.Close();
+    biggest.CloseByForce();
   }
 }
 

@@ -47,7 +47,7 @@ void Connection::KeepRest(std::span<char> rest) {
   if (QueryTooLarge(rest.size())) {
     base::LogWarning("closing client {} ({}): its requests passed client-query-buffer-limit", session.id,
                      session.peer);
-    Close();
+    CloseByForce();
     return;
   }
   if (input_begin_ != 0 && input_begin_ == input_.size()) {
@@ -80,6 +80,7 @@ size_t Connection::RunCommands(std::span<char> data) {
   command::Engine& engine = *state_.engine;
   size_t used = 0;
   running_ = true;
+  running_bytes_ = data.size();
   const int64_t bulk_bytes_max = state_.server->live().bulk_bytes_max.load(std::memory_order_relaxed);
   while (used < data.size() && !closing_ && !session.close_after_reply && !output_full()) {
     bool trusted = !command::MustAuthenticate(session, state_.server->live());
@@ -156,7 +157,7 @@ void Connection::OnPushed() {
 
 void Connection::OnEvicted() {
   ++state_.stats.clients_evicted;
-  Close();
+  CloseByForce();
 }
 
 bool Connection::Unblock(command::UnblockReason reason) {
@@ -216,7 +217,7 @@ void Connection::Flush() {
     ++state_.stats.clients_over_limit;
     base::LogWarning("closing client {} ({}): its replies passed client-output-buffer-limit", session.id,
                      session.peer);
-    return Close();
+    return CloseByForce();
   }
   if (send_in_flight_) return;
   ContinueStopped();
@@ -274,7 +275,16 @@ void Connection::Close() {
   state_.engine->monitors().Remove(*this);
   listener_.memory().Count(*this, 0);
   out.Free();
-  state_.shard->io().Close(stream_);
+  if (by_force_ && (input_.size() != input_begin_ || reading_paused_ || running_)) {
+    state_.shard->io().Abort(stream_);
+  } else {
+    state_.shard->io().Close(stream_);
+  }
+}
+
+void Connection::CloseByForce() {
+  by_force_ = true;
+  Close();
 }
 
 // ---- what it takes, and for how long
@@ -337,7 +347,7 @@ void Connection::CloseIfOverdue() {
     ++state_.stats.clients_over_limit;
     idle = true;
   }
-  if (idle) Close();
+  if (idle) CloseByForce();
 }
 
 command::ClientFacts Connection::Describe() const {
@@ -349,9 +359,11 @@ command::ClientFacts Connection::Describe() const {
   facts.blocked = waiting_ && command::Engine::IsParked(*away_);
   facts.unix_socket = unix_socket_;
   facts.sending = send_in_flight_;
-  facts.query_bytes = input_.size() - input_begin_;
+  // As in Redis the commands that run are still in the query buffer; one that waits for keys has left it.
+  facts.query_bytes = running_ ? running_bytes_ : input_.size() - input_begin_;
+  if (waiting_ && !running_ && !facts.blocked) facts.query_bytes += away_->bytes.size();
   facts.query_free_bytes = input_.capacity() - input_.size();
-  facts.argument_bytes = away_ != nullptr ? away_->bytes.size() : 0;
+  facts.argument_bytes = away_ != nullptr ? command::Engine::ArgumentBytes(*away_) : 0;
   facts.reply_capacity = out.capacity();
   facts.reply_peak = reply_peak_;
   facts.reply_bytes = out.size();

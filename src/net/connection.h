@@ -42,6 +42,8 @@ class Connection final : public shard::StreamHandler, public command::Client {
   void Flush();
   // Ends the connection now; the object goes after OnClosed.
   void Close();
+  // The same to a client that did not ask for it and may be in the middle of sending.
+  void CloseByForce();
 
   // shard::StreamHandler
   void OnData(std::span<char> data) override;
@@ -56,7 +58,7 @@ class Connection final : public shard::StreamHandler, public command::Client {
   void OnPushed() override;
   void OnEvicted() override;
   command::ClientFacts Describe() const override;
-  void Kill() override { Close(); }
+  void Kill() override { CloseByForce(); }
   bool Unblock(command::UnblockReason reason) override;
 
   // Idle for longer than `timeout`, or over its soft output limit for too long.
@@ -104,6 +106,7 @@ class Connection final : public shard::StreamHandler, public command::Client {
   TimeMs active_ms_ = 0;
   TimeMs over_soft_limit_ms_ = 0;  // since when; 0: it is not
   size_t reply_peak_ = 0;          // most bytes sent at once
+  size_t running_bytes_ = 0;       // what RunCommands was given, while it runs
   bool parser_trusts_ = true;      // the parser has the limits of an authenticated client
   bool running_ = false;           // RunCommands is on the stack
   bool waiting_ = false;           // a launched batch has not answered
@@ -113,7 +116,8 @@ class Connection final : public shard::StreamHandler, public command::Client {
   bool reading_paused_ = false;
   bool ended_ = false;    // the peer sends no more
   bool closing_ = false;  // Close was called
-  bool broken_ = false;   // protocol error: nothing more is parsed
+  bool by_force_ = false;
+  bool broken_ = false;  // protocol error: nothing more is parsed
 };
 
 }  // namespace moonshard::net

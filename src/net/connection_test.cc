@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <optional>
 #include <string>
 
@@ -167,6 +168,76 @@ TEST_P(ConnectionTest, AClientThatDoesNotReadStopsItselfOnly) {
       },
       400'000));
   EXPECT_EQ(got, expected);
+}
+
+// Replies from every shard, for clients that do not read, under a limit of a few of them.
+TEST_P(ConnectionTest, TheLargestClientsGoWhenAllTakeTooMuch) {
+  command::LiveSettings& live = control_.live();
+  live.client_bytes_max = 4 << 20;
+  auto biggest = [&] {
+    int64_t bytes = 0;
+    for (NetShard* shard : shards_) bytes += shard->state().stats.client_bytes;
+    return bytes;
+  };
+  shard::SimClient setter = Connect();
+  std::string value(700'000, 'v');
+  for (int i = 0; i < 6; ++i) {
+    setter.Send("*3\r\n$3\r\nSET\r\n$2\r\nk" + std::to_string(i) + "\r\n$700000\r\n" + value + "\r\n");
+  }
+  EXPECT_EQ(Receive(setter, 30).size(), 30u);
+  std::vector<shard::SimClient> lazy;
+  for (int i = 0; i < 20; ++i) {
+    lazy.push_back(Connect());
+    lazy.back().StopReading();
+    std::string requests;
+    for (int j = 0; j < 20; ++j) requests += "GET k" + std::to_string((i + j) % 6) + "\r\n";
+    lazy.back().Send(requests);
+  }
+  // Some have more than is allowed before their shards know of it; it never stays so.
+  EXPECT_FALSE(driver_->RunUntil([&] { return biggest() > (12 << 20); }, 100'000));
+  EXPECT_LE(biggest(), 5 << 20);
+  uint64_t evicted = 0;
+  for (NetShard* shard : shards_) evicted += shard->state().stats.clients_evicted;
+  EXPECT_GT(evicted, 5u);
+  EXPECT_LT(evicted, 21u);
+  setter.Send("GET none\r\n");
+  EXPECT_EQ(Receive(setter, 5), "$-1\r\n");
+  lazy.clear();
+  setter.Close();
+  ASSERT_TRUE(RunUntil([&] { return AtRest(); }));
+  EXPECT_EQ(biggest(), 0);
+  EXPECT_LE(std::abs(live.client_bytes.load()), kShards * kClientGrain);
+  for (auto& largest : live.largest_client) EXPECT_EQ(largest.load(), 0);
+}
+
+TEST_P(ConnectionTest, OutputLimitsEndAConnection) {
+  auto& limit = control_.live().output_limits[static_cast<size_t>(command::ClientClass::kNormal)];
+  limit.hard = 300'000;
+  limit.soft = 100'000;
+  limit.soft_seconds = 2;
+  shard::SimClient hard = Connect();
+  hard.Send("BIG 100000\r\n");
+  EXPECT_EQ(Receive(hard, 100'000).size(), 100'011u);
+  hard.Send("BIG 400000\r\n");
+  ASSERT_TRUE(RunUntil([&] { return hard.ended(); }));
+  EXPECT_EQ(hard.Take(), "");
+  shard::SimClient soft = Connect();
+  soft.StopReading();
+  soft.Send("BIG 200000\r\nBIG 50000\r\n");
+  ASSERT_TRUE(RunUntil([&] { return OpenConnections() == 1; }));
+  TimeMs begun = shards_[0]->state().shard->now_ms();
+  ASSERT_TRUE(RunUntil([&] { return OpenConnections() == 0; }));
+  EXPECT_GE(shards_[0]->state().shard->now_ms(), begun + 1'500);
+}
+
+TEST_P(ConnectionTest, TooLargeARequestEndsAConnection) {
+  control_.live().query_buffer_limit = 200'000;
+  shard::SimClient client = Connect();
+  client.Send("*2\r\n$3\r\nGET\r\n$500000\r\n" + std::string(150'000, 'k'));
+  driver_->Run(2'000);
+  EXPECT_FALSE(client.ended());
+  client.Send(std::string(100'000, 'k'));
+  ASSERT_TRUE(RunUntil([&] { return client.ended() && AtRest(); }));
 }
 
 TEST_P(ConnectionTest, AClientMayVanishAtAnyTime) {

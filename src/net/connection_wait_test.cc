@@ -154,5 +154,44 @@ TEST_P(ConnectionWaitTest, AResetOrATimeoutEndsTheWait) {
   Expect(patient, ":1\r\n+TAKEN\r\n");
 }
 
+// CLIENT UNBLOCK, on the shard of the client.
+TEST_P(ConnectionWaitTest, AWaitCanBeEndedFromOutside) {
+  const std::string errors = "-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n";
+  for (auto reason : {command::UnblockReason::kTimeout, command::UnblockReason::kError}) {
+    for (std::string_view key : {"a", "b", "c", "d"}) {
+      shard::SimClient waiting = Connect();
+      waiting.Send("twait " + std::string(key) + " 0\r\ntset " + std::string(key) + "\r\ntwait " +
+                   std::string(key) + " 0\r\n");
+      ASSERT_TRUE(driver_->RunUntil([&] { return Parked() == 1; }, 100'000));
+      size_t ended = 0;
+      for (int twice = 0; twice < 2; ++twice) {
+        for (TestShard* shard : shards_) {
+          runtime_->RunOn(shard->shard().id(), [&](shard::Shard&) {
+            shard->state().clients.Visit(0, 100,
+                                         [&](command::Client& client) { ended += client.Unblock(reason); });
+          });
+        }
+      }
+      EXPECT_EQ(ended, 1u);
+      std::string first = reason == command::UnblockReason::kTimeout ? "$-1\r\n" : errors;
+      Expect(waiting, first + ":1\r\n+TAKEN\r\n");
+      EXPECT_EQ(Waiting(), 0u);
+      EXPECT_EQ(Parked(), 0u);
+    }
+  }
+}
+
+TEST_P(ConnectionWaitTest, WhoWaitsIsNotIdle) {
+  control_.live().idle_timeout_s = 3;
+  shard::SimClient waiting = Connect();
+  shard::SimClient idle = Connect();
+  waiting.Send("twait c 0\r\n");
+  idle.Send("tset a\r\n");
+  Expect(idle, ":1\r\n");
+  EXPECT_TRUE(driver_->RunUntil([&] { return idle.ended(); }, 100'000));
+  EXPECT_FALSE(waiting.ended());
+  EXPECT_EQ(Parked(), 1u);
+}
+
 }  // namespace
 }  // namespace moonshard::net

@@ -6,6 +6,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
@@ -95,8 +96,8 @@ void SignalsToItself(int count, bool stops_in_time) {
   Signals signals;
   for (int i = 0; i < count; ++i) kill(getpid(), i == 0 ? SIGTERM : SIGINT);
   kill(getpid(), SIGHUP);
-  static bool stopped = false;
-  static bool reopened = false;
+  static std::atomic<bool> stopped = false;
+  static std::atomic<bool> reopened = false;
   signals.Watch({.stop = [](int) { stopped = true; },
                  .give_up = [] { _exit(7); },
                  .reopen_log = [] { reopened = true; }});

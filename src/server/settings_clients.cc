@@ -20,7 +20,7 @@ constexpr int64_t kIntMax = std::numeric_limits<int32_t>::max();
 constexpr uint64_t kMebibyte = uint64_t{1} << 20;
 
 // A share of maxmemory is never less than this, so that with a small maxmemory one large reply does not cost
-// its client the connection (docs/decisions/0014).
+// its client the connection (docs/decisions/0010).
 constexpr uint64_t kClientShareMin = 32 * kMebibyte;
 // Redis' own least value: less would lock everybody out.
 constexpr uint64_t kClientBytesMin = uint64_t{128} << 10;

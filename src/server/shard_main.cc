@@ -22,10 +22,10 @@ ShardMain::ShardMain(shard::Shard& shard, const ShardParts& parts)
       keyspace_({.seed = parts.hash_seed,
                  .random_seed = shard.env().RandomSeed(),
                  .eviction = &parts.server.live()}),
-      budget_(keyspace_,
-              {parts.server.live(), parts.server.used_memory(), parts.server.live().room_wanted,
-               shard.shard_count()},
-              this, parts.hash_seed ^ (shard.id().value() + 1u)),
+      budget_(
+          keyspace_,
+          {parts.server.live(), parts.server.used_memory(), parts.server.live().budget, shard.shard_count()},
+          this, parts.hash_seed ^ (shard.id().value() + 1u)),
       tx_(shard, parts.transactions),
       state_(MakeState(shard, keyspace_, budget_, tx_, parts.server)),
       engine_(state_, parts.server.registry()),
@@ -43,7 +43,10 @@ void ShardMain::EndTurn() {
   clock_ns_ = shard_.now_ns();
   if (keyspace_.NextDeadlineHint() <= keyspace_.now()) ExpireDue();
   if (keyspace_.has_retired()) keyspace_.FreeRetired(kFreePerTurn);
-  budget_.EndTurn();
+  {
+    command::Observation::EventTimer timer(engine_.observation(), command::LatencyEvent::kEvictionCycle);
+    budget_.EndTurn();
+  }
   if (budget_.over_limit() && budget_.policy_evicts()) [[unlikely]]
     engine_.AskForRelief();
   tx_.EndTurn();

@@ -44,6 +44,7 @@ class EpollIo final : public Io {
   void ResumeReading(StreamId stream) override;
   void Send(StreamId stream, std::span<const char> data) override;
   void Close(StreamId stream) override;
+  void Abort(StreamId stream) override;
 
   bool Poll() override;
   void Dispatch() override;
@@ -221,6 +222,11 @@ void EpollIo::Close(StreamId id) {
   stream.interest = 0;  // closing the descriptor takes it out of the set
   stream.fd.Reset();
   closed_.push_back(id.value());
+}
+
+void EpollIo::Abort(StreamId id) {
+  ResetOnClose(streams_[id].fd.get());
+  Close(id);
 }
 
 bool EpollIo::Poll() {

@@ -120,6 +120,9 @@ class Io {
   // go of the handler and of an unfinished send's memory. What a send had not yet handed to the kernel is
   // lost.
   virtual void Close(StreamId stream) = 0;
+  // Close for a peer that is still sending: it hears at once that nobody will read that. Without this it may
+  // wait for a window that never opens, until the kernel forgets our end.
+  virtual void Abort(StreamId stream) { Close(stream); }
 
   // The loop's side; called by Shard only.
   // Gathers what happened without blocking; true if Dispatch has something to do. All bytes that Dispatch

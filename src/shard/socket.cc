@@ -168,6 +168,11 @@ AcceptedSocket WrapAccepted(int raw_fd) {
   return AcceptedSocket(std::move(socket));
 }
 
+void ResetOnClose(int fd) {
+  const linger at_once{.l_onoff = 1, .l_linger = 0};
+  setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+}
+
 bool OutOfDescriptors(int error) {
   return error == EMFILE || error == ENFILE;
 }

@@ -56,6 +56,9 @@ base::Result<ListeningSocket> OpenListener(const ListenAddress& address);
 // Takes an accepted descriptor: no delay, names of both ends. Invalid if the peer is gone already.
 AcceptedSocket WrapAccepted(int fd);
 
+// The next close sends a reset, whatever is still to be sent or read.
+void ResetOnClose(int fd);
+
 // Out of descriptors, a pending connection can neither be accepted nor refused and its listener stays ready
 // for ever. The reserve is given up for a moment to accept the connection and close it.
 class DescriptorReserve {

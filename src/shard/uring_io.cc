@@ -106,6 +106,7 @@ class UringIo final : public Io {
   void ResumeReading(StreamId stream) override;
   void Send(StreamId stream, std::span<const char> data) override;
   void Close(StreamId stream) override;
+  void Abort(StreamId stream) override;
 
   bool Poll() override;
   void Dispatch() override;
@@ -302,6 +303,11 @@ void UringIo::Close(StreamId id) {
   } else {
     FinishClose(id.value());
   }
+}
+
+void UringIo::Abort(StreamId id) {
+  ResetOnClose(streams_[id].fd.get());
+  Close(id);
 }
 
 void UringIo::FinishClose(uint32_t index) {

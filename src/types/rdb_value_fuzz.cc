@@ -16,7 +16,9 @@
 
 namespace {
 
-using namespace moonshard;
+namespace base = moonshard::base;
+namespace dash = moonshard::dash;
+namespace types = moonshard::types;
 
 std::string WithFooter(std::string body) {
   body.append(reinterpret_cast<const char*>(&types::kRdbVersion), sizeof types::kRdbVersion);

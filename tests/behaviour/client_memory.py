@@ -117,7 +117,7 @@ def largest_first(shards):
 def readers_are_served(shards):
     """A limit that holds many replies, and clients that read them: nobody is closed."""
     checks = Checks(f"client_memory at {shards} shards: readers", least=40)
-    with servers.ours("--maxmemory-clients", str(200 * MEBIBYTE), shards=shards) as server, server.connect(wait_s=20) as other:
+    with servers.ours("--maxmemory-clients", str(400 * MEBIBYTE), shards=shards) as server, server.connect(wait_s=20) as other:
         fill(other)
         clients = ask_for_much(server, 4)
         for _ in range(20):

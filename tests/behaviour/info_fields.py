@@ -175,7 +175,7 @@ def check_keyspace(checks, client):
 
 
 def check_cost(checks, client):
-    """Every command has been called, so that all there is to gather is there. The median: others use the machine too."""
+    """Every command has been called, so that all there is to gather is there. The least of many: others use the machine too."""
     for name in client.call("COMMAND", "LIST").value:
         words = name.value.decode().split("|")
         if words[0] not in ("shutdown", "quit", "reset", "monitor", "debug", "sync", "psync"):
@@ -187,7 +187,7 @@ def check_cost(checks, client):
         times.append((time.perf_counter() - begin) * 1000)
     print(f"INFO everything: median {sorted(times)[15]:.2f} ms, least {min(times):.2f} ms")
     sanitized = servers.is_sanitized(servers.binary())
-    checks.expect(sanitized or sorted(times)[15] < 20, f"INFO everything takes {sorted(times)[15]:.2f} ms")
+    checks.expect(sanitized or min(times) < 20, f"INFO everything takes {min(times):.2f} ms")
 
 
 def run(shards):

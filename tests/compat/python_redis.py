@@ -1,8 +1,9 @@
 #!/usr/bin/python3
-"""redis-py does a small real job: a queue-less task tracker, with sessions that expire, counters and a cleanup by scan.
+"""redis-py does small real jobs: a task tracker without a queue, sessions that expire, an administrator's round; also asyncio.
 
 Run by the system's python3, which has the Debian package python3-redis."""
 
+import asyncio
 import sys
 import threading
 import time
@@ -11,13 +12,15 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import redis  # noqa: E402
+import redis.asyncio  # noqa: E402
 
 from lib import servers  # noqa: E402
 from lib.checks import Checks  # noqa: E402
 
-SHARDS = (1, 4)
+SHARDS = (1, 2, 4)
 TASKS = 300
 WORKERS = 4
+MANY = 10_000
 
 
 def incr(client, key):
@@ -108,6 +111,76 @@ def surface(port, checks):
     checks.expect(replies[0] is True and isinstance(replies[1], redis.ResponseError) and replies[2] == b"text", "errors in a pipeline")
 
 
+def strings_and_keys(port, checks):
+    """The families of strings, bitmaps and keys through the client's own parsing."""
+    client = redis.Redis(host="127.0.0.1", port=port)
+    client.flushall()
+    every = bytes(range(256))
+    checks.expect(client.set(every, every * 4096) and client.get(every) == every * 4096, "a binary key, a value of a MiB")
+    checks.expect(client.getrange(every, 1 << 20, -1) == b"" and client.strlen(every) == 1 << 20, "getrange, strlen")
+    checks.expect(client.append("s", "ab") == 2 and client.setrange("s", 4, "c") == 5 and client.get("s") == b"ab\0\0c", "append, setrange")
+    checks.expect(client.getex("s", ex=100) and client.ttl("s") == 100 and client.persist("s") and client.getdel("s"), "getex, getdel")
+    checks.expect(client.msetnx({"a": 1, "b": 2}) is True and client.msetnx({"b": 3, "c": 3}) is False, "msetnx")
+    checks.expect(client.incr("a", 10) == 11 and client.decr("a", 1) == 10 and client.incrbyfloat("a", 0.5) == 10.5, "counters")
+    checks.expect(client.setbit("bits", 7, 1) == 0 and client.bitcount("bits") == 1 and client.bitpos("bits", 1) == 7, "bits")
+    checks.expect(client.bitop("NOT", "inverse", "bits") == 1 and client.get("inverse") == b"\xfe", "bitop")
+    checks.expect(client.bitfield("bits").set("u8", 0, 250).overflow("SAT").incrby("u8", 0, 10).execute() == [1, 255], "bitfield")
+    client.mset({"x": "ohmytext", "y": "mynewtext"})
+    checks.expect(client.lcs("x", "y") == b"mytext" and client.lcs("x", "y", len=True) == 6, "lcs")
+    checks.expect(client.copy("x", "z") and not client.copy("x", "y") and client.copy("x", "y", replace=True), "copy")
+    checks.expect(client.restore("again", 0, client.dump("x")) and client.get("again") == b"ohmytext", "dump, restore")
+    checks.expect(client.move("again", 5) and client.swapdb(0, 5) and client.keys() == [b"again"] and client.swapdb(0, 5), "move, swapdb")
+    checks.expect(client.expireat("x", int(time.time()) + 50) and 40 < client.ttl("x") <= 50, "expireat")
+    checks.expect(client.touch("x", "none") == 1 and client.randomkey() in client.keys() and client.renamenx("x", "y") is False, "touch, renamenx")
+    checks.expect(client.object("encoding", "b") == b"int" and client.object("refcount", "y") == 1 and client.object("idletime", "y") < 5, "object")
+    checks.expect(client.memory_usage(every) > 1 << 20 and client.memory_stats()["keys.count"] >= client.dbsize(), "memory_*")
+    client.flushall()
+    with client.pipeline(transaction=False) as pipe:
+        for i in range(MANY):
+            pipe.setex(f"many:{i}", 1000 + i, i)
+        checks.expect(all(pipe.execute()), "10,000 SETEX in a pipeline")
+    checks.expect(len(set(client.scan_iter("many:*", count=1000))) == MANY, "scan_iter over them")
+    checks.expect(client.ttl("many:77") in (1076, 1077) and client.unlink(*(f"many:{i}" for i in range(MANY))) == MANY, "and they go")
+
+
+def administration(port, checks):
+    client = redis.Redis(host="127.0.0.1", port=port)
+    victim = redis.Redis(host="127.0.0.1", port=port, client_name="victim")
+    before = victim.client_id()
+    mine = [entry for entry in client.client_list() if entry["name"] == "victim"]
+    checks.expect(len(mine) == 1 and mine[0]["id"] == str(before) and mine[0]["db"] == "0", f"client_list: {mine}")
+    checks.expect(client.client_kill_filter(_id=before) == 1, "client_kill_filter")
+    checks.expect(victim.ping() and victim.client_id() > before and victim.client_getname() == "victim", "the pool connects it again")
+    checks.expect(client.client_info()["id"] == client.client_id() or client.client_info()["resp"] == 2, "client_info")
+    checks.expect(client.config_get("slowlog-*")["slowlog-max-len"] == "128" and client.config_set("slowlog-log-slower-than", 0), "config")
+    client.get("slow")
+    log = client.slowlog_get(10)
+    checks.expect(any(b"slow" in entry["command"] for entry in log) and client.slowlog_len() >= 1 and client.slowlog_reset(), f"slowlog: {log}")
+    client.config_set("slowlog-log-slower-than", 10000)
+    with client.monitor() as monitor:
+        client.set("seen", "\x00\n")
+        line = next(entry for entry in monitor.listen() if "seen" in entry["command"])
+        checks.expect(line["db"] == 0 and line["client_address"] == "127.0.0.1" and line["command"] == "SET seen \\x00\\n", f"monitor: {line}")
+    stats = client.info("commandstats")
+    checks.expect(stats["cmdstat_set"]["calls"] >= 1 and client.config_resetstat(), "info('commandstats')")
+    seconds, microseconds = client.time()
+    checks.expect(abs(seconds - time.time()) < 60 and 0 <= microseconds < 1_000_000, "time")
+    checks.expect(client.role()[0] == b"master" and client.lastsave().year > 2000 and client.wait(0, 10) == 0, "role, lastsave, wait")
+
+
+async def asynchronous(port, checks):
+    client = redis.asyncio.Redis(host="127.0.0.1", port=port, decode_responses=True)
+    await client.flushall()
+    counts = await asyncio.gather(*(client.incr("count") for _ in range(500)))
+    checks.expect(sorted(counts) == list(range(1, 501)), "500 counts at once")
+    async with client.pipeline(transaction=False) as pipe:
+        for i in range(1000):
+            pipe.set(f"a:{i}", i)
+        checks.expect(all(await pipe.execute()), "a pipeline")
+    checks.expect(len({key async for key in client.scan_iter("a:*")}) == 1000, "scan_iter")
+    await client.close()
+
+
 def session_cache(port, checks):
     """Sessions that run out, through a pool that is shared by threads."""
     pool = redis.BlockingConnectionPool(host="127.0.0.1", port=port, max_connections=6, timeout=20)
@@ -130,8 +203,11 @@ def session_cache(port, checks):
     pool.disconnect()
 
 
-def passwords(checks, shards):
-    with servers.ours("--requirepass", "pass", shards=shards) as server:
+def passwords(checks, shards, program):
+    with servers.ours("--requirepass", "pass", "--unixsocket", "py.sock", shards=shards, program=program) as server:
+        path = f"{server.dir}/py.sock"
+        checks.expect(redis.Redis(unix_socket_path=path, password="pass").ping(), "a unix socket")
+        checks.expect(redis.from_url(f"unix://:pass@{path}?db=3").client_list()[-1]["db"] == "3", "a unix socket by URL")
         try:
             redis.Redis(host="127.0.0.1", port=server.port).get("a")
             checks.expect(False, "no AuthenticationError")
@@ -144,15 +220,18 @@ def passwords(checks, shards):
 
 
 def main():
-    checks = Checks(f"redis-py {redis.__version__}", least=80)
-    for shards in SHARDS:
-        with servers.ours(shards=shards) as server:
+    checks = Checks(f"redis-py {redis.__version__}", least=200)
+    for program, shards in servers.with_judge(SHARDS):
+        with servers.ours(shards=shards, program=program) as server:
             tracker(server.port, checks)
             surface(server.port, checks)
+            strings_and_keys(server.port, checks)
+            administration(server.port, checks)
+            asyncio.run(asynchronous(server.port, checks))
             with server.connect() as client:
                 client.call("FLUSHALL")
             session_cache(server.port, checks)
-        passwords(checks, shards)
+        passwords(checks, shards, program)
     return checks.finish()
 
 

@@ -189,35 +189,6 @@ def slow_log(reply):
     return reply.kind, entries
 
 
-def latency_events(reply):
-    """Of each latest event: its name, and that times and latencies are numbers. The judge has no event for what only its own
-    machinery does, nor we for its own."""
-    if reply.kind != b"*":
-        return _as_is(reply)
-    shared = {b"command", b"fast-command", b"expire-cycle", b"eviction-cycle"}
-    return reply.kind, sorted((entry.value[0].raw, [item.kind for item in entry.value[1:]])
-                              for entry in reply.value if entry.value[0].value in shared)
-
-
-def latency_samples(reply):
-    """How many seconds had a sample, and which, is a matter of time; that there are samples, and their form, is compared."""
-    if reply.kind != b"*" or not reply.value:
-        return _as_is(reply)
-    return reply.kind, {tuple(item.kind for item in sample.value) for sample in reply.value}
-
-
-def latency_histograms(reply):
-    """Names of commands and how many calls they had; the times are each server's own."""
-    if reply.kind not in b"*%" or not reply.value:
-        return _as_is(reply)
-    found = []
-    for name, figures in zip(reply.value[::2], reply.value[1::2]):
-        keys = [key.raw for key in figures.value[::2]]
-        calls, histogram = figures.value[1::2]
-        found.append((name.raw, figures.kind, keys, calls.raw, histogram.kind))
-    return reply.kind, sorted(found)
-
-
 def memory_stats(reply):
     """Bytes are each server's own: compared are the names of the figures and the types of what stands beside them. Ours has
     one more, the number of shards."""
@@ -230,7 +201,7 @@ def memory_stats(reply):
 NAMES = {function.__name__: function for function in (
     sorted_elements, type_only, hello, full_second, near_seconds, near_milliseconds, own_cursor,
     refcount, shared_names, info_sections, info_keyspace, command_names, command_docs, client_line,
-    slow_log, latency_events, latency_samples, latency_histograms, memory_stats, debug_object)}
+    slow_log, memory_stats, debug_object)}
 
 
 USED = collections.Counter()  # name -> replies that were compared through it

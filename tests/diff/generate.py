@@ -228,14 +228,16 @@ class Draw:
                 return seconds
 
     def time(self, milliseconds, absolute, past=True):
-        """The argument of an EXPIRE: mostly a good one; else over at once, or no time. None that Redis accepts is later than 2^48
-        ms, which is what a deadline holds here."""
+        """The argument of an EXPIRE: mostly a good one; else over at once, or no time. Some that Redis accepts take more than the 48
+        bits that most deadlines have here."""
         if self.chance(0.12):
             refused = b"9223372036854775808" if milliseconds and absolute else b"9223372036854775807"
             return self.one_of(b"0", b"-1", b"-9223372036854775808", refused, self.not_an_integer())
         if absolute:
             if past and self.chance(0.15):
                 return self.one_of(b"1", b"1000000", b"-100")
+            if self.chance(0.1):
+                return b"%d" % ((2 ** 48 + self.rng.randrange(4) * 10000) * (1000 if milliseconds else 1))
             # Few of them, so that GT and LT meet equal ones.
             return b"%d" % ((FAR_FUTURE_S + self.rng.randrange(4) * 10) * (1000 if milliseconds else 1))
         return b"%d" % (self.seconds() * (1000 if milliseconds else 1))

@@ -207,6 +207,12 @@ def ours(*args, shards=1, before_exec=None, program=None):
     return _start(program, arguments, "Server initialized", before_exec)
 
 
+def with_judge(shard_counts):
+    """(program, shards) for `ours`: the server at these numbers of shards, and once the judge, so that a test which asks for
+    too much is seen at once."""
+    return [*((None, shards) for shards in shard_counts), (JUDGE, 1)]
+
+
 _JUDGE_READY = "Ready to accept connections"
 
 

@@ -1,6 +1,6 @@
 # Runs one unit of Redis' own test suite against a running server, test by test.
 #
-#   tclsh driver.tcl UNIT PORT PID LOG SKIPFILE DENYTAGS     in the root of a Redis source tree
+#   tclsh driver.tcl UNIT PORT PID LOG SKIPFILE LARGE     in the root of a Redis source tree; LARGE: 1 to run large-memory tests
 #
 # The suite ends a unit at its first error outside of an assertion, which hides all that follows. Here an error ends only
 # the command it happened in: each top-level command of a file, and of a start_server block, is run by itself. Nothing in
@@ -8,7 +8,7 @@
 #
 # Says on standard output, one Tcl list a line: testing NAME, ok NAME, err NAME TEXT, skip NAME, ignore TEXT, outside TEXT.
 
-lassign $argv unit ::driver_port ::driver_pid ::driver_log skipfile denytags
+lassign $argv unit ::driver_port ::driver_pid ::driver_log ::driver_skips ::driver_large
 set argv {}
 
 # Their definitions, and settings for an empty command line, are what stands before they become a client or a server.
@@ -22,11 +22,9 @@ set ::durable 1
 set ::host 127.0.0.1
 set ::port $::driver_port
 set ::no_latency 1
-set ::denytags $denytags
 set ::test_server_fd stdout
-set ::large_memory [expr {"large-memory" ni $denytags}]
-if {"needs:debug" in $denytags} { set ::ignoredigest 1 }
-set file [open $skipfile]
+set ::large_memory $::driver_large
+set file [open $::driver_skips]
 set ::skiptests [split [string trim [read $file]] "\n"]
 close $file
 fconfigure stdout -encoding utf-8 -buffering line

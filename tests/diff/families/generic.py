@@ -134,6 +134,7 @@ def _payload(draw):
 
 
 @makes("RESTORE", weight=6, damage="ends")
+@makes("RESTORE-ASKING", weight=1, damage="ends")
 def restore(draw, name):
     options = draw.options(b"REPLACE", b"REPLACE", b"REPLACE", (b"IDLETIME", draw.one_of(b"0", b"1", b"-1", b"x")),
                            (b"FREQ", draw.one_of(b"0", b"255", b"256", b"-1")))
