@@ -42,6 +42,12 @@ class File {
   virtual base::Result<uint64_t> Size() = 0;
 };
 
+// Held while it lives; goes with the process, however that ends.
+class FileLock {
+ public:
+  virtual ~FileLock() = default;
+};
+
 // Paths are plain strings with '/'. Safe from any thread.
 class FileSystem {
  public:
@@ -56,11 +62,15 @@ class FileSystem {
   // OK if it is already there. Makes one level.
   virtual base::Status MakeDirectory(const std::string& path) = 0;
   virtual base::Status SyncDirectory(const std::string& path) = 0;
+  // Makes the file `path` and locks it against every other holder, in this process or another; IsLocked if
+  // there is one. Never waits. Advisory: it stops only who asks.
+  virtual base::Result<std::unique_ptr<FileLock>> Lock(const std::string& path) = 0;
 };
 
-// The two errors that callers tell apart; other ones are of Code::kIo with the path and the reason as text.
+// The errors that callers tell apart; other ones are of Code::kIo with the path and the reason as text.
 bool IsNotFound(const base::Status& status);
 bool IsNoSpace(const base::Status& status);
+bool IsLocked(const base::Status& status);
 // The Status of a failed operation on `path`.
 base::Status FileError(int error, std::string_view what, std::string_view path);
 

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -22,6 +23,7 @@ using base::Status;
 
 constexpr base::StaticError kNotFound{base::Code::kIo, "no such file or directory"};
 constexpr base::StaticError kNoSpace{base::Code::kIo, "no space left on device"};
+constexpr base::StaticError kLocked{base::Code::kIo, "locked by another process"};
 
 class RealFile final : public File {
  public:
@@ -68,6 +70,15 @@ class RealFile final : public File {
  private:
   Fd fd_;
   std::string path_;
+};
+
+// The kernel drops the lock with the last descriptor of this opening.
+class RealFileLock final : public FileLock {
+ public:
+  explicit RealFileLock(Fd fd) : fd_(std::move(fd)) {}
+
+ private:
+  Fd fd_;
 };
 
 class RealFileSystem final : public FileSystem {
@@ -121,6 +132,13 @@ class RealFileSystem final : public FileSystem {
     if (!fd.valid()) return FileError(errno, "open", path);
     return fsync(fd.get()) == 0 ? Status() : FileError(errno, "sync", path);
   }
+
+  Result<std::unique_ptr<FileLock>> Lock(const std::string& path) override {
+    Fd fd(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+    if (!fd.valid()) return FileError(errno, "open", path);
+    if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) return FileError(errno, "lock", path);
+    return std::unique_ptr<FileLock>(std::make_unique<RealFileLock>(std::move(fd)));
+  }
 };
 
 }  // namespace
@@ -132,8 +150,13 @@ bool IsNoSpace(const Status& status) {
   return !status.ok() && status.text().data() == kNoSpace.text.data();
 }
 
+bool IsLocked(const Status& status) {
+  return !status.ok() && status.text().data() == kLocked.text.data();
+}
+
 Status FileError(int error, std::string_view what, std::string_view path) {
   if (error == ENOENT) return kNotFound;
+  if (error == EWOULDBLOCK) return kLocked;
   if (error == ENOSPC || error == EDQUOT) return kNoSpace;
   return Status::WithText(
       base::Code::kIo, fmt::format("cannot {} {}: {}", what, path, std::generic_category().message(error)));

@@ -43,6 +43,17 @@ TEST(RealFiles, ReadsWhatItWroteAndNamesItsErrors) {
   EXPECT_TRUE(IsNotFound(files->Remove(directory.path() + "/sub/b")));
 }
 
+TEST(RealFiles, ALockHasOneHolder) {
+  TemporaryDirectory directory;
+  std::unique_ptr<FileSystem> files = MakeRealFileSystem();
+  const std::string path = directory.path() + "/lock";
+  std::unique_ptr<FileLock> first = std::move(files->Lock(path)).value();
+  EXPECT_TRUE(IsLocked(files->Lock(path).status()));
+  first.reset();
+  EXPECT_TRUE(files->Lock(path).ok());
+  EXPECT_FALSE(IsLocked(files->Lock(directory.path() + "/absent/lock").status()));
+}
+
 TEST(RealFiles, DirectDurableWritesOfWholeBlocks) {
   TemporaryDirectory directory;
   std::unique_ptr<FileSystem> files = MakeRealFileSystem();

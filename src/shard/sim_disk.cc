@@ -86,9 +86,16 @@ class SimDisk::SimFile final : public File {
   base::Result<size_t> Read(uint64_t offset, std::span<char> to) override {
     if (int error = Check(Operation::kRead, offset, to.size(), to.data()))
       return FileError(error, "read", path_);
-    if (offset >= inode_->now.size()) return size_t{0};
-    const size_t bytes = std::min(to.size(), inode_->now.size() - offset);
-    std::memcpy(to.data(), inode_->now.data() + offset, bytes);
+    // A direct read has what is dirty written first, and then asks the medium.
+    std::string medium;
+    if (options_.direct) {
+      medium = inode_->durable;
+      for (const Inode::Change& change : inode_->unsynced) Inode::Apply(medium, change);
+    }
+    const std::string& content = options_.direct ? medium : inode_->now;
+    if (offset >= content.size()) return size_t{0};
+    const size_t bytes = std::min(to.size(), content.size() - offset);
+    std::memcpy(to.data(), content.data() + offset, bytes);
     return bytes;
   }
 
@@ -96,7 +103,13 @@ class SimDisk::SimFile final : public File {
     if (options_.mode == OpenOptions::Mode::kRead) return FileError(EBADF, "write", path_);
     const uint64_t end = offset + from.size();
     const uint64_t growth = end > inode_->now.size() ? end - inode_->now.size() : 0;
+    const bool alive = epoch_ == disk_.epoch_;
     int error = Check(Operation::kWrite, offset, from.size(), from.data());
+    if (alive && epoch_ != disk_.epoch_ && growth == 0) {
+      // The power failed during this write.
+      disk_.Tear(*inode_, Inode::Change{false, offset, std::string(from.data(), from.size())});
+      inode_->now = inode_->durable;
+    }
     if (error == 0 && growth != 0 && disk_.UsedBytes() + growth > disk_.capacity_) error = ENOSPC;
     if (error != 0) {
       if (epoch_ == disk_.epoch_ && error != EINVAL) WritePart(offset, from);
@@ -163,6 +176,20 @@ class SimDisk::SimFile final : public File {
   const std::string path_;
   const std::shared_ptr<Inode> inode_;
   const OpenOptions options_;
+  const uint64_t epoch_;
+};
+
+// A process that the crash took lets go of nothing later.
+class SimDisk::SimLock final : public FileLock {
+ public:
+  SimLock(SimDisk& disk, std::string path) : disk_(disk), path_(std::move(path)), epoch_(disk.epoch_) {}
+  ~SimLock() override {
+    if (epoch_ == disk_.epoch_) disk_.locked_.erase(path_);
+  }
+
+ private:
+  SimDisk& disk_;
+  const std::string path_;
   const uint64_t epoch_;
 };
 
@@ -262,6 +289,15 @@ base::Status SimDisk::SyncDirectory(const std::string& path) {
   return {};
 }
 
+base::Result<std::unique_ptr<FileLock>> SimDisk::Lock(const std::string& path) {
+  OpenOptions options;
+  options.mode = OpenOptions::Mode::kReadWrite;
+  options.create = true;
+  MS_ASSIGN_OR_RETURN(const std::unique_ptr<File> made, Open(path, options));
+  if (!locked_.insert(path).second) return FileError(EWOULDBLOCK, "lock", path);
+  return std::unique_ptr<FileLock>(std::make_unique<SimLock>(*this, path));
+}
+
 // Applies a part of the unsynced changes to the medium: each is kept, lost, or torn at sectors, by itself, so
 // that a later one may survive an earlier one.
 void SimDisk::LoseSome(Inode& inode) {
@@ -272,14 +308,27 @@ void SimDisk::LoseSome(Inode& inode) {
       Inode::Apply(inode.durable, change);
       continue;
     }
-    for (uint64_t at = 0; at < change.bytes.size();) {
-      // Sectors of the medium, not of the write.
-      const uint64_t sector_end = (change.offset + at) / kSectorBytes * kSectorBytes + kSectorBytes;
-      const uint64_t bytes = std::min<uint64_t>(sector_end - change.offset - at, change.bytes.size() - at);
-      if (random_.OneIn(2))
-        Inode::Apply(inode.durable, {false, change.offset + at, change.bytes.substr(at, bytes)});
-      at += bytes;
+    Tear(inode, change);
+  }
+}
+
+template <typename Change>
+void SimDisk::Tear(Inode& inode, const Change& change) {
+  for (uint64_t at = 0; at < change.bytes.size();) {
+    // Sectors of the medium, not of the write.
+    const uint64_t sector_end = (change.offset + at) / kSectorBytes * kSectorBytes + kSectorBytes;
+    const uint64_t bytes = std::min<uint64_t>(sector_end - change.offset - at, change.bytes.size() - at);
+    if (garbles_ && random_.OneIn(16)) {
+      std::string garbage(kSectorBytes, '\0');
+      for (char& c : garbage) c = static_cast<char>(random_.Next());
+      const uint64_t start = sector_end - kSectorBytes;
+      if (start < inode.durable.size())
+        garbage.resize(std::min<uint64_t>(kSectorBytes, inode.durable.size() - start));
+      if (start < inode.durable.size()) Inode::Apply(inode.durable, {false, start, garbage});
+    } else if (random_.OneIn(2)) {
+      Inode::Apply(inode.durable, {false, change.offset + at, change.bytes.substr(at, bytes)});
     }
+    at += bytes;
   }
 }
 
@@ -292,6 +341,7 @@ void SimDisk::Crash() {
   MS_CHECK(powered_);
   powered_ = false;
   ++epoch_;
+  locked_.clear();
   std::set<Inode*> seen;                       // a file may have several names
   std::vector<std::shared_ptr<Inode>> inodes;  // in the order of names, which does not depend on addresses
   for (auto& [path, directory] : directories_) {
